@@ -1,0 +1,145 @@
+package journal
+
+import (
+	"context"
+	"errors"
+	"iter"
+)
+
+// A Rev is the revision of one key: it grows with each write to the key, and
+// 0 means the key is absent.
+type Rev uint64
+
+// A Guard holds if its key is at exactly Rev.
+type Guard struct {
+	Key string
+	Rev Rev
+}
+
+// An OpKind is what an [Op] does.
+type OpKind uint8
+
+// The kinds of [Op].
+const (
+	Put         OpKind = iota // Key gets Value
+	Delete                    // Key goes; deleting an absent key is no error
+	DeleteRange               // every key in [Key, End) goes
+)
+
+// An Op is one change of a [Txn].
+type Op struct {
+	Kind  OpKind
+	Key   string
+	End   string
+	Value []byte
+}
+
+// A Txn is applied whole or not at all. It has at most [MaxGuards] guards,
+// [MaxOps] ops and [MaxTxnBytes] of keys and values, and names no key twice
+// among its ops.
+type Txn struct {
+	Guards []Guard
+	Ops    []Op
+}
+
+// Bounds of a [Txn] and of one [Driver.Revs] call. A driver refuses more with
+// an error that says which bound was passed.
+const (
+	MaxGuards   = 16
+	MaxOps      = 64
+	MaxTxnBytes = 1 << 20
+	MaxRevs     = 128
+)
+
+// What a driver says of a transaction. Only ErrGuard and ErrRefused promise
+// that it was not and will not be applied; every error not listed here counts
+// as ErrUnknown.
+var (
+	ErrGuard   = errors.New("a guard did not hold")
+	ErrRefused = errors.New("refused: storage is full, sealed or overloaded")
+	ErrFailed  = errors.New("storage has failed: restart to verify the data")
+	ErrUnknown = errors.New("the outcome is unknown")
+	ErrMoved   = errors.New("the view has moved on: take a new one")
+)
+
+// A Driver keeps keys and values durably. All methods may be called
+// concurrently. journaltest holds every driver to this contract.
+type Driver interface {
+	// Commit applies all ops at one Rev, greater than every earlier one, iff
+	// all guards hold; the change is durable before Commit returns nil. ctx
+	// ends the wait, not the transaction: then the answer is ErrUnknown.
+	// ErrGuard and ErrRefused: never applied, now or later. ErrFailed: unknown,
+	// and all later calls fail. ErrUnknown and every unlisted error: may apply
+	// now, later or never. Calls share a sync; none fails another.
+	Commit(ctx context.Context, t Txn) (Rev, error)
+
+	// Stage puts bulk values under one guard, durable no later than any Commit
+	// begun after Stage returns nil. Only Put ops; the bounds of Txn do not
+	// apply to the whole, each value is at most MaxTxnBytes.
+	Stage(ctx context.Context, g Guard, puts []Op) error
+
+	// Revs returns the revisions of at most MaxRevs keys, linearizable over
+	// all processes, in one round trip.
+	Revs(ctx context.Context, keys []string) ([]Rev, error)
+
+	// View is one consistent durable state, no older than any Commit answered
+	// before the call. Close it.
+	View(ctx context.Context) (View, error)
+
+	// Watch yields whole durable transactions that touch prefix after rev,
+	// once, in order. ErrMoved: start again from a View. A hint, never proof.
+	Watch(ctx context.Context, prefix string, after Rev) iter.Seq2[Event, error]
+
+	// Identity is the directory's or the cluster's id; a change is ErrFailed.
+	Identity() ID
+
+	// State says whether writes are taken.
+	State() State
+
+	// Close waits for what is in flight and releases everything.
+	Close() error
+}
+
+// A View is one consistent state. Any call may return ErrMoved.
+type View interface {
+	Rev() Rev
+	// Get returns the value and revision of key; an absent key has revision 0
+	// and no error.
+	Get(key string) ([]byte, Rev, error)
+	// Scan yields the keys in [from, end) in order, at most limit of them
+	// (0: all). A value is valid until the next step.
+	Scan(from, end string, limit int) iter.Seq2[KV, error]
+	Close()
+}
+
+// A KV is one key as a [View] saw it.
+type KV struct {
+	Key   string
+	Value []byte
+	Rev   Rev
+}
+
+// An Event is one committed transaction as [Driver.Watch] yields it.
+type Event struct {
+	Rev Rev
+	Ops []Op
+}
+
+// An ID identifies a data directory or a cluster.
+type ID [16]byte
+
+// A State says whether a driver takes writes, and why not.
+type State struct {
+	Mode  Mode
+	Cause error // nil while Open
+}
+
+// A Mode is a driver's readiness to write.
+type Mode uint8
+
+// The modes of a driver.
+const (
+	Open   Mode = iota
+	Full        // no space: writes are refused until space returns
+	Failed      // nothing more is acknowledged until a restart has verified the data
+)
