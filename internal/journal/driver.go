@@ -3,7 +3,9 @@ package journal
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
+	"strings"
 )
 
 // A Rev is the revision of one key: it grows with each write to the key, and
@@ -36,10 +38,87 @@ type Op struct {
 
 // A Txn is applied whole or not at all. It has at most [MaxGuards] guards,
 // [MaxOps] ops and [MaxTxnBytes] of keys and values, and names no key twice
-// among its ops.
+// among its ops. The driver keeps the values: nobody changes them once they
+// are handed over.
 type Txn struct {
 	Guards []Guard
 	Ops    []Op
+}
+
+// SizeBytes is the sum of all keys and values, what [MaxTxnBytes] bounds.
+func (t Txn) SizeBytes() int {
+	n := 0
+	for _, g := range t.Guards {
+		n += len(g.Key)
+	}
+	for _, op := range t.Ops {
+		n += len(op.Key) + len(op.End) + len(op.Value)
+	}
+	return n
+}
+
+// Check returns nil for a Txn within its bounds, and else an [ErrRefused]
+// that says which one was passed.
+func (t Txn) Check() error {
+	if len(t.Guards) > MaxGuards {
+		return fmt.Errorf("%w: %d guards, at most %d", ErrRefused, len(t.Guards), MaxGuards)
+	}
+	if len(t.Ops) > MaxOps {
+		return fmt.Errorf("%w: %d ops, at most %d", ErrRefused, len(t.Ops), MaxOps)
+	}
+	if n := t.SizeBytes(); n > MaxTxnBytes {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrRefused, n, MaxTxnBytes)
+	}
+	for i, op := range t.Ops {
+		if op.Kind > DeleteRange || op.Key == "" || op.Kind == DeleteRange && op.End <= op.Key {
+			return fmt.Errorf("%w: op %d has no such kind, no key or an empty range", ErrRefused, i)
+		}
+		if op.Key == "r" || strings.HasPrefix(op.Key, "r/") {
+			return fmt.Errorf("%w: op %d names a key of the driver's own", ErrRefused, i)
+		}
+		for _, other := range t.Ops[:i] {
+			if op.overlaps(other) {
+				return fmt.Errorf("%w: two ops name one key", ErrRefused)
+			}
+		}
+	}
+	return nil
+}
+
+// CheckStage returns nil for puts that [Driver.Stage] takes, and else an
+// [ErrRefused] that says why not.
+func CheckStage(puts []Op) error {
+	for i, op := range puts {
+		if op.Kind != Put || !strings.HasPrefix(op.Key, "c/") && !strings.HasPrefix(op.Key, "l/") {
+			return fmt.Errorf("%w: staged op %d is not a put of a chunk or a record", ErrRefused, i)
+		}
+		if n := len(op.Key) + len(op.Value); n > MaxTxnBytes {
+			return fmt.Errorf("%w: staged op %d has %d bytes, at most %d", ErrRefused, i, n, MaxTxnBytes)
+		}
+	}
+	return nil
+}
+
+func (o Op) overlaps(p Op) bool {
+	switch {
+	case o.Kind == DeleteRange && p.Kind == DeleteRange:
+		return o.Key < p.End && p.Key < o.End
+	case o.Kind == DeleteRange:
+		return o.Key <= p.Key && p.Key < o.End
+	case p.Kind == DeleteRange:
+		return p.Key <= o.Key && o.Key < p.End
+	}
+	return o.Key == p.Key
+}
+
+// Touches reports whether the op changes a key that begins with prefix.
+func (o Op) Touches(prefix string) bool {
+	if o.Kind != DeleteRange {
+		return strings.HasPrefix(o.Key, prefix)
+	}
+	// A range also touches the prefix when it begins before and ends inside or
+	// behind it.
+	return strings.HasPrefix(o.Key, prefix) || o.Key < prefix && prefix < o.End
 }
 
 // Bounds of a [Txn] and of one [Driver.Revs] call. A driver refuses more with
@@ -64,6 +143,10 @@ var (
 
 // A Driver keeps keys and values durably. All methods may be called
 // concurrently. journaltest holds every driver to this contract.
+//
+// The key "r" and those below "r/" are the driver's own: it refuses to write
+// them and shows them to nobody. Keys below "i/" are intents: they live no
+// longer than the process that put them. After Close every call is refused.
 type Driver interface {
 	// Commit applies all ops at one Rev, greater than every earlier one, iff
 	// all guards hold; the change is durable before Commit returns nil. ctx
@@ -71,11 +154,18 @@ type Driver interface {
 	// ErrGuard and ErrRefused: never applied, now or later. ErrFailed: unknown,
 	// and all later calls fail. ErrUnknown and every unlisted error: may apply
 	// now, later or never. Calls share a sync; none fails another.
+	//
+	// A View taken after ErrGuard shows the state that failed the guard. A
+	// commit withdrawn by ctx before the driver began on it is ErrRefused.
+	// Errors may wrap several of these; ErrRefused and ErrGuard win.
 	Commit(ctx context.Context, t Txn) (Rev, error)
 
 	// Stage puts bulk values under one guard, durable no later than any Commit
-	// begun after Stage returns nil. Only Put ops; the bounds of Txn do not
-	// apply to the whole, each value is at most MaxTxnBytes.
+	// begun after Stage returns nil, and seen by a View no later than that
+	// Commit. Only Put ops of keys below "c/" and "l/"; the bounds of Txn do not
+	// apply to the whole, each value is at most MaxTxnBytes. No put is applied
+	// while the guard does not hold, but an error may leave the first of them
+	// applied. Watch need not show them.
 	Stage(ctx context.Context, g Guard, puts []Op) error
 
 	// Revs returns the revisions of at most MaxRevs keys, linearizable over
@@ -87,7 +177,9 @@ type Driver interface {
 	View(ctx context.Context) (View, error)
 
 	// Watch yields whole durable transactions that touch prefix after rev,
-	// once, in order. ErrMoved: start again from a View. A hint, never proof.
+	// once, in order, until the caller breaks off or an error, which is yielded
+	// last: ErrMoved: start again from a View; else the cause of ctx's end, or
+	// ErrRefused after Close. A hint, never proof.
 	Watch(ctx context.Context, prefix string, after Rev) iter.Seq2[Event, error]
 
 	// Identity is the directory's or the cluster's id; a change is ErrFailed.
@@ -96,7 +188,8 @@ type Driver interface {
 	// State says whether writes are taken.
 	State() State
 
-	// Close waits for what is in flight and releases everything.
+	// Close waits for what is in flight, open Views included, and releases
+	// everything.
 	Close() error
 }
 
@@ -107,7 +200,8 @@ type View interface {
 	// and no error.
 	Get(key string) ([]byte, Rev, error)
 	// Scan yields the keys in [from, end) in order, at most limit of them
-	// (0: all). A value is valid until the next step.
+	// (0: all); an empty end is no bound. A value is valid until the next step.
+	// An error is yielded last, with a zero KV.
 	Scan(from, end string, limit int) iter.Seq2[KV, error]
 	Close()
 }
