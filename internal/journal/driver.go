@@ -225,7 +225,7 @@ type ID [16]byte
 // A State says whether a driver takes writes, and why not.
 type State struct {
 	Mode  Mode
-	Cause error // nil while Open
+	Cause error // nil while Writable
 }
 
 // A Mode is a driver's readiness to write.
@@ -233,7 +233,7 @@ type Mode uint8
 
 // The modes of a driver.
 const (
-	Open   Mode = iota
-	Full        // no space: writes are refused until space returns
-	Failed      // nothing more is acknowledged until a restart has verified the data
+	Writable Mode = iota
+	Full          // no space: writes are refused until space returns
+	Failed        // nothing more is acknowledged until a restart has verified the data
 )
