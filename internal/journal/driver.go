@@ -213,7 +213,9 @@ type KV struct {
 	Rev   Rev
 }
 
-// An Event is one committed transaction as [Driver.Watch] yields it.
+// An Event is one committed transaction as [Driver.Watch] yields it. Its ops
+// have the transaction's effect; a driver may name the keys that a range
+// deleted one by one, and leave out what changed nothing.
 type Event struct {
 	Rev Rev
 	Ops []Op
