@@ -2,11 +2,14 @@ package s3import
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"testing"
 
 	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/snapshot"
 )
 
 // testDocument makes a document of n items; key and value of an item take
@@ -73,4 +76,30 @@ func BenchmarkRead(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkLoad reads a document into a snapshot: all of an import but for the
+// commit.
+func BenchmarkLoad(b *testing.B) {
+	for _, s := range shapes {
+		b.Run(s.name, func(b *testing.B) {
+			doc := testDocument(s.items, s.itemBytes)
+			b.SetBytes(int64(len(doc)))
+			for b.Loop() {
+				snap, err := Load(b.Context(), inMemory(doc), Location{}, snapshot.DigestKey{}, roomy(), func(Stats) {})
+				if err != nil || snap.Len() != s.items {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// An inMemory source has one document, wherever it is asked for.
+type inMemory []byte
+
+func (m inMemory) Size(Location) (int64, bool) { return int64(len(m)), true }
+
+func (m inMemory) Open(context.Context, Location) (io.ReadCloser, int64, error) {
+	return io.NopCloser(bytes.NewReader(m)), -1, nil
 }

@@ -28,23 +28,7 @@ import (
 // Source: File format for key-value pairs (documented); the byte order mark,
 // ignored members and bytes as unit are assumed (divergence 11).
 func Read(r io.Reader, limits popkv.Limits, add func(key, value []byte) error) (Stats, error) {
-	in := &input{r: r, limit: limits.ImportBytes}
-	d := &document{
-		dec:    jsontext.NewDecoder(&skipBOM{r: in}),
-		limits: limits,
-		add:    add,
-	}
-	err := d.read()
-	// The input's own failure comes first: to the decoder a document that is
-	// cut off by it is merely bad JSON.
-	if in.err != nil && !errors.As(err, new(addError)) {
-		err = in.err
-	}
-	var fromAdd addError
-	if errors.As(err, &fromAdd) {
-		err = fromAdd.error
-	}
-	return Stats{Bytes: in.read, Items: d.items, ItemBytes: d.itemBytes}, err
+	return newDocument(r, limits, add).run()
 }
 
 // Stats says how far a reading came.
@@ -58,6 +42,7 @@ type Stats struct {
 type addError struct{ error }
 
 type document struct {
+	in     *input
 	dec    *jsontext.Decoder
 	limits popkv.Limits
 	add    func(key, value []byte) error
@@ -67,6 +52,29 @@ type document struct {
 	key       []byte // of the item being read
 	value     []byte
 	name      []byte // scratch for member names with escapes
+}
+
+func newDocument(r io.Reader, limits popkv.Limits, add func(key, value []byte) error) *document {
+	in := &input{r: r, limit: limits.ImportBytes}
+	return &document{in: in, dec: jsontext.NewDecoder(&skipBOM{r: in}), limits: limits, add: add}
+}
+
+func (d *document) stats() Stats {
+	return Stats{Bytes: d.in.read, Items: d.items, ItemBytes: d.itemBytes}
+}
+
+func (d *document) run() (Stats, error) {
+	err := d.read()
+	var fromAdd addError
+	switch {
+	case errors.As(err, &fromAdd):
+		err = fromAdd.error
+	case d.in.err != nil:
+		// To the decoder a document that is cut off by its source is merely bad
+		// JSON.
+		err = d.in.err
+	}
+	return d.stats(), err
 }
 
 func (d *document) read() error {

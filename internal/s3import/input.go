@@ -13,6 +13,8 @@ type input struct {
 	limit int64
 	read  int64
 	err   error
+
+	progress func(read int64) // nil: nobody wants to know
 }
 
 // Read implements [io.Reader].
@@ -25,6 +27,9 @@ func (in *input) Read(p []byte) (int, error) {
 	if in.read > in.limit {
 		in.err = fail(TooLarge, -1, nil)
 		return 0, in.err
+	}
+	if in.progress != nil {
+		in.progress(in.read)
 	}
 	if err != nil && err != io.EOF {
 		in.err = fail(Unreadable, in.read, err)
