@@ -111,7 +111,6 @@ type chunkReader struct {
 	index   uint32
 	last    bool
 	partial []byte // the beginning of a pair that the next chunk goes on with
-	key     []byte // of the pair before, to hold the stream to its order
 }
 
 func (r *chunkReader) read(chunk []byte) error {
@@ -136,40 +135,40 @@ func (r *chunkReader) stream(b []byte) error {
 		r.partial = append(r.partial, b...)
 		b = r.partial
 	}
+	added := false
 	for {
-		key, rest, ok1 := cutString(b)
-		value, rest, ok2 := cutString(rest)
-		if key == nil || value == nil {
-			if !ok1 || !ok2 {
-				return fmt.Errorf("a length is not canonical: %w", ErrDamaged)
-			}
-			break
-		}
-		if string(key) <= string(r.key) {
-			return fmt.Errorf("keys out of order: %w", ErrDamaged)
-		}
-		r.key = append(r.key[:0], key...)
-		if err := r.builder.Add(key, value); err != nil {
+		key, rest, err := cutString(b)
+		if err != nil {
 			return err
 		}
-		b = rest
+		value, rest, err := cutString(rest)
+		if err != nil {
+			return err
+		}
+		if key == nil || value == nil {
+			break
+		}
+		if err := r.builder.Add(key, value); err != nil || r.builder.unordered() {
+			return fmt.Errorf("keys are empty or out of order: %w", ErrDamaged)
+		}
+		b, added = rest, true
 	}
-	r.partial = append(r.partial[:0], b...)
+	if added || len(r.partial) == 0 {
+		r.partial = append(r.partial[:0], b...)
+	}
 	return nil
 }
 
 // cutString takes a length and as many bytes off the front of b. The string
-// is nil when b ends too early; ok is false when it can never be read.
-func cutString(b []byte) (s, rest []byte, ok bool) {
+// is nil when b ends too early, and an error means that no longer b will do.
+func cutString(b []byte) (s, rest []byte, err error) {
 	n, width := binary.Uvarint(b)
 	switch {
-	case width == 0:
-		return nil, nil, true
-	case width < 0 || width != uvarintBytes(n):
-		return nil, nil, false
-	case n > uint64(len(b)-width):
-		return nil, nil, true
+	case width < 0 || width > 0 && width != uvarintBytes(n):
+		return nil, nil, fmt.Errorf("a length is not canonical: %w", ErrDamaged)
+	case width == 0 || n > uint64(len(b)-width):
+		return nil, nil, nil
 	}
 	end := width + int(n)
-	return b[width:end:end], b[end:], true
+	return b[width:end:end], b[end:], nil
 }

@@ -1,27 +1,46 @@
 package snapshot
 
-import (
-	"iter"
-	"slices"
-	"strings"
-
-	"github.com/popkv/popkv"
-)
+import "iter"
 
 // A Snapshot is the whole contents of one store at one version. It never
 // changes; any number of goroutines may read it at once.
+//
+// It is a tree of fixed depth: the root is a row of nodes, a node a row of
+// blocks, a block a run of pairs. A version shares with the one before it all
+// but the root, the nodes and the blocks that the change touched. The root's
+// length, and with it a small part of the cost of Apply, grows with the store:
+// by one entry of 16 bytes for some 1,500 pairs.
 type Snapshot struct {
-	key       DigestKey
+	key  DigestKey
+	root row[*node]
+	tally
+}
+
+// A tally is what is known of a snapshot's pairs as a whole.
+type tally struct {
+	items     int
 	sizeBytes int64
 	sum       sum128
-	all       []pair
+	heapBytes int64 // of all nodes
+}
+
+func (t *tally) add(key DigestKey, p pair) {
+	t.items++
+	t.sizeBytes += p.sizeBytes()
+	t.sum = t.sum.plus(key.term(p))
+}
+
+func (t *tally) remove(key DigestKey, p pair) {
+	t.items--
+	t.sizeBytes -= p.sizeBytes()
+	t.sum = t.sum.minus(key.term(p))
 }
 
 // Empty returns the snapshot of a store without items.
 func Empty(key DigestKey) *Snapshot { return &Snapshot{key: key} }
 
 // Len returns the number of items.
-func (s *Snapshot) Len() int { return len(s.all) }
+func (s *Snapshot) Len() int { return s.items }
 
 // SizeBytes returns the UTF-8 bytes of all keys and values.
 func (s *Snapshot) SizeBytes() int64 { return s.sizeBytes }
@@ -29,24 +48,30 @@ func (s *Snapshot) SizeBytes() int64 { return s.sizeBytes }
 // Digest returns the content digest.
 func (s *Snapshot) Digest() Digest { return s.sum.digest() }
 
-// Key returns the key of the content digest.
+// Key returns the key of the content digest. It is a secret of the store.
 func (s *Snapshot) Key() DigestKey { return s.key }
 
-// MemoryBytes returns the heap bytes that the snapshot holds.
-func (s *Snapshot) MemoryBytes() int64 { return s.sizeBytes + int64(len(s.all))*24 }
-
-func (s *Snapshot) find(key string) (int, bool) {
-	return slices.BinarySearchFunc(s.all, key, func(p pair, key string) int { return strings.Compare(string(p.key()), key) })
+// MemoryBytes returns the heap bytes of the snapshot, as if it shared none of
+// them with another.
+func (s *Snapshot) MemoryBytes() int64 {
+	const self = 192
+	return self + s.heapBytes + int64(len(s.root.children))*nodeBytes
 }
 
 // View returns the value of key without copying or allocating. The bytes are
-// part of the snapshot: they must not be written to.
+// part of the snapshot: they must not be written to, and they keep their whole
+// block in memory.
 func (s *Snapshot) View(key string) (value []byte, ok bool) {
-	i, ok := s.find(key)
+	if s.items == 0 {
+		return nil, false
+	}
+	n := s.root.children[s.root.find(key)]
+	b := n.children[n.find(key)]
+	i, ok := b.search(key)
 	if !ok {
 		return nil, false
 	}
-	_, value = s.all[i].split()
+	_, value = b.at(i).split()
 	return value, true
 }
 
@@ -63,28 +88,43 @@ func (s *Snapshot) Has(key string) bool {
 }
 
 // After returns copies of the items whose key is greater than key, in
-// ascending order of their bytes. After("") is all items.
+// ascending order of their bytes. After("") is all items. Beginning costs
+// about one Get, wherever in the store.
 func (s *Snapshot) After(key string) iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for p := range s.pairs(key) {
+			// One copy for both; the value's part keeps the key's alive.
 			k, v := p.split()
-			if !yield(string(k), string(v)) {
+			both := string(p[len(p)-len(v)-len(k):])
+			if !yield(both[:len(k)], both[len(k):]) {
 				return
 			}
 		}
 	}
 }
 
+// pairs returns aliases of the pairs whose key is greater than after.
 func (s *Snapshot) pairs(after string) iter.Seq[pair] {
 	return func(yield func(pair) bool) {
-		i, ok := s.find(after)
-		if ok {
-			i++
+		if s.items == 0 {
+			return
 		}
-		for _, p := range s.all[i:] {
-			if !yield(p) {
-				return
+		i := s.root.find(after)
+		j := s.root.children[i].find(after)
+		k, found := s.root.children[i].children[j].search(after)
+		if found {
+			k++
+		}
+		for _, n := range s.root.children[i:] {
+			for _, b := range n.children[j:] {
+				for ; k < b.len(); k++ {
+					if !yield(b.at(k)) {
+						return
+					}
+				}
+				k = 0
 			}
+			j = 0
 		}
 	}
 }
@@ -92,17 +132,15 @@ func (s *Snapshot) pairs(after string) iter.Seq[pair] {
 // Recount computes count, size and digest anew from the items themselves: if
 // they differ from Len, SizeBytes and Digest, memory is damaged.
 func (s *Snapshot) Recount() (items int, sizeBytes int64, d Digest) {
-	var sum sum128
+	var t tally
 	for p := range s.pairs("") {
-		items++
-		sizeBytes += p.sizeBytes()
-		sum = sum.plus(s.key.term(p))
+		t.add(s.key, p)
 	}
-	return items, sizeBytes, sum.digest()
+	return t.items, t.sizeBytes, t.sum.digest()
 }
 
 // Effective returns c without the puts that equal what is there and the
-// deletes of keys that are not.
+// deletes of keys that are not. It shares nothing that c's owner may change.
 func (s *Snapshot) Effective(c Change) Change {
 	var e Change
 	for _, item := range c.Puts {
@@ -116,68 +154,4 @@ func (s *Snapshot) Effective(c Change) Change {
 		}
 	}
 	return e
-}
-
-// Apply returns the snapshot after c. Deleting an absent key does nothing.
-func (s *Snapshot) Apply(c Change) *Snapshot {
-	next := *s
-	next.all = slices.Clone(s.all)
-	for _, o := range c.ops() {
-		i, ok := next.find(o.key)
-		if ok {
-			next.sum = next.sum.minus(s.key.term(next.all[i]))
-			next.sizeBytes -= next.all[i].sizeBytes()
-			next.all = slices.Delete(next.all, i, i+1)
-		}
-		if o.put != nil {
-			next.sum = next.sum.plus(s.key.term(o.put))
-			next.sizeBytes += o.put.sizeBytes()
-			next.all = slices.Insert(next.all, i, o.put)
-		}
-	}
-	return &next
-}
-
-// Build returns the snapshot of the given items, in any order. It fails like
-// [Builder.Finish].
-func Build(key DigestKey, items []popkv.Item) (*Snapshot, error) {
-	b := NewBuilder(key)
-	for _, item := range items {
-		if err := b.Add([]byte(item.Key), []byte(item.Value)); err != nil {
-			return nil, err
-		}
-	}
-	return b.Finish()
-}
-
-// A Builder makes a snapshot out of many pairs, as fast as memory allows when
-// they come in ascending order of key.
-type Builder struct{ s Snapshot }
-
-// NewBuilder returns a builder without pairs.
-func NewBuilder(key DigestKey) *Builder { return &Builder{Snapshot{key: key}} }
-
-// Add adds one pair, in any order; it copies both. An empty key fails with
-// [popkv.Invalid].
-func (b *Builder) Add(key, value []byte) error {
-	if len(key) == 0 {
-		return popkv.Errorf(popkv.Invalid, "a key is empty")
-	}
-	p := pair(appendPair(nil, key, value))
-	b.s.all = append(b.s.all, p)
-	b.s.sizeBytes += p.sizeBytes()
-	b.s.sum = b.s.sum.plus(b.s.key.term(p))
-	return nil
-}
-
-// Finish returns the snapshot; the builder must not be used again. It fails
-// with [popkv.Invalid], caused by [ErrDuplicateKey], when a key was added twice.
-func (b *Builder) Finish() (*Snapshot, error) {
-	slices.SortFunc(b.s.all, func(x, y pair) int { return strings.Compare(string(x.key()), string(y.key())) })
-	for i := 1; i < len(b.s.all); i++ {
-		if string(b.s.all[i-1].key()) == string(b.s.all[i].key()) {
-			return nil, popkv.Wrap(popkv.Invalid, ErrDuplicateKey, "a key appears twice")
-		}
-	}
-	return &b.s, nil
 }
