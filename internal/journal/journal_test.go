@@ -1,0 +1,130 @@
+package journal_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/journal"
+	"github.com/popkv/popkv/internal/journal/memjournal"
+	"github.com/popkv/popkv/internal/snapshot"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+const (
+	account   = "123456789012"
+	principal = "arn:aws:iam::123456789012:root"
+)
+
+// newDriver returns a driver in memory that asks fault, which may be nil.
+func newDriver(fault func(memjournal.Call) memjournal.Fault) *memjournal.Driver {
+	return memjournal.New(memjournal.Options{Fault: fault})
+}
+
+// open starts a journal that the test's end closes; what it logs is shown with
+// a failure.
+func open(t testing.TB, drv journal.Driver, o journal.Options) *journal.Journal {
+	t.Helper()
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.NewTextHandler(testLog{t}, nil))
+	}
+	j, err := journal.Open(context.Background(), drv, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j
+}
+
+type testLog struct{ testing.TB }
+
+func (l testLog) Write(b []byte) (int, error) {
+	l.Logf("%s", bytes.TrimSpace(b))
+	return len(b), nil
+}
+
+// newStore makes a READY store without items.
+func newStore(t testing.TB, j *journal.Journal) popkv.StoreID {
+	t.Helper()
+	return newStoreIn(t, j, popkv.Ready)
+}
+
+func newStoreIn(t testing.TB, j *journal.Journal, status popkv.Status) (id popkv.StoreID) {
+	t.Helper()
+	err := j.Catalog(context.Background(), func(tx *journal.Tx) error {
+		id = j.NewStore(tx, account, status)
+		tx.Put(journal.ControlKey(id), []byte("control record"))
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+func drop(t testing.TB, j *journal.Journal, id popkv.StoreID) {
+	t.Helper()
+	err := j.Catalog(context.Background(), func(tx *journal.Tx) error {
+		tx.Delete(journal.ControlKey(id))
+		return tx.DropStore(id)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// set is the change that puts pairs of keys and values.
+func set(pairs ...string) func(*journal.Head) (snapshot.Change, error) {
+	return func(*journal.Head) (c snapshot.Change, err error) {
+		for i := 0; i < len(pairs); i += 2 {
+			c.Puts = append(c.Puts, popkv.Item{Key: pairs[i], Value: pairs[i+1]})
+		}
+		return c, nil
+	}
+}
+
+func write(j *journal.Journal, id popkv.StoreID, pairs ...string) (*journal.Head, error) {
+	return j.Update(context.Background(), id, principal, set(pairs...))
+}
+
+func mustWrite(t testing.TB, j *journal.Journal, id popkv.StoreID, pairs ...string) *journal.Head {
+	t.Helper()
+	h, err := write(j, id, pairs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func head(t testing.TB, j *journal.Journal, id popkv.StoreID) *journal.Head {
+	t.Helper()
+	h, err := j.Head(context.Background(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// items returns a store's content for comparison.
+func items(h *journal.Head) map[string]string {
+	all := map[string]string{}
+	for key, value := range h.Items.After("") {
+		all[key] = value
+	}
+	return all
+}
+
+func wantKind(t testing.TB, err error, kind popkv.Kind) {
+	t.Helper()
+	if err == nil || popkv.KindOf(err) != kind {
+		t.Fatalf("got error %v, want kind %d", err, kind)
+	}
+}
+
+func value(n int) string { return fmt.Sprintf("value %d", n) }
