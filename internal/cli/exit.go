@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 	"github.com/spf13/cobra"
 )
@@ -80,7 +79,7 @@ func exitCode(err error) int {
 		usage  usageError
 		coded  codedError
 		api    smithy.APIError
-		answer *awshttp.ResponseError
+		answer interface{ HTTPStatusCode() int }
 	)
 	switch {
 	case errors.As(err, &usage):

@@ -54,6 +54,7 @@ func (a *app) root() *cobra.Command {
 	root := a.group("popkv", "A self-hosted Amazon CloudFront KeyValueStore",
 		a.configCommand(), a.envCommand(), a.doctorCommand(),
 		a.storeCommand(), a.keyCommand(),
+		a.accessKeyCommand(), a.policyCommand(),
 		a.versionCommand(),
 	)
 	root.Long = rootHelp
