@@ -33,16 +33,16 @@ type Log struct {
 // New returns an empty log for transactions after base.
 func New(base journal.Rev) *Log { return &Log{base: base, last: base} }
 
-// Append adds transactions in the order of their revisions. The log keeps
-// their values.
-func (l *Log) Append(events ...journal.Event) {
+// Append adds transactions in the order of their revisions, and notes that
+// there is nothing else up to upTo. The log keeps their values.
+func (l *Log) Append(upTo journal.Rev, events ...journal.Event) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, e := range events {
 		l.events = append(l.events, e)
 		l.bytes += sizeBytes(e)
-		l.last = e.Rev
 	}
+	l.last = upTo
 	drop := 0
 	for len(l.events)-drop > maxEvents || l.bytes > maxBytes {
 		l.bytes -= sizeBytes(l.events[drop])
@@ -69,7 +69,7 @@ func (l *Log) Close(err error) {
 func (l *Log) Watch(ctx context.Context, prefix string, after journal.Rev) iter.Seq2[journal.Event, error] {
 	return func(yield func(journal.Event, error) bool) {
 		for {
-			events, changed, err := l.since(after)
+			events, upTo, changed, err := l.since(after)
 			if err == nil && ctx.Err() != nil {
 				err = context.Cause(ctx)
 			}
@@ -78,11 +78,11 @@ func (l *Log) Watch(ctx context.Context, prefix string, after journal.Rev) iter.
 				return
 			}
 			for _, e := range events {
-				after = e.Rev
 				if touches(e, prefix) && !yield(e, nil) {
 					return
 				}
 			}
+			after = upTo
 			if changed == nil {
 				continue
 			}
@@ -94,28 +94,28 @@ func (l *Log) Watch(ctx context.Context, prefix string, after journal.Rev) iter.
 	}
 }
 
-// since returns what came after rev, or a channel that is closed when there
-// is more.
-func (l *Log) since(after journal.Rev) ([]journal.Event, <-chan struct{}, error) {
+// since returns what came after rev, up to the last revision there is, or a
+// channel that is closed when there is more.
+func (l *Log) since(after journal.Rev) ([]journal.Event, journal.Rev, <-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended != nil {
-		return nil, nil, l.ended
+		return nil, 0, nil, l.ended
 	}
 	if after < l.base || after > l.last {
-		return nil, nil, fmt.Errorf("%w: %d is outside of %d to %d", journal.ErrMoved, after, l.base, l.last)
+		return nil, 0, nil, fmt.Errorf("%w: %d is outside of %d to %d", journal.ErrMoved, after, l.base, l.last)
 	}
 	if after < l.last {
 		from := len(l.events)
 		for from > 0 && l.events[from-1].Rev > after {
 			from--
 		}
-		return append([]journal.Event(nil), l.events[from:]...), nil, nil
+		return append([]journal.Event(nil), l.events[from:]...), l.last, nil, nil
 	}
 	if l.changed == nil {
 		l.changed = make(chan struct{})
 	}
-	return nil, l.changed, nil
+	return nil, l.last, l.changed, nil
 }
 
 func (l *Log) wake() {

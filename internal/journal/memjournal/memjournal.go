@@ -143,7 +143,7 @@ func (d *Driver) commit(t journal.Txn) (journal.Rev, error) {
 	for _, op := range t.Ops {
 		d.apply(op)
 	}
-	d.events.Append(journal.Event{Rev: d.rev, Ops: slices.Clone(t.Ops)})
+	d.events.Append(d.rev, journal.Event{Rev: d.rev, Ops: slices.Clone(t.Ops)})
 	return d.rev, nil
 }
 
@@ -195,8 +195,7 @@ func (d *Driver) Stage(ctx context.Context, g journal.Guard, puts []journal.Op) 
 		for _, op := range puts {
 			d.apply(op)
 		}
-		// An event without ops keeps the log's last revision in step.
-		d.events.Append(journal.Event{Rev: d.rev})
+		d.events.Append(d.rev)
 	}
 	switch fault {
 	case FailedLost, FailedApplied:
