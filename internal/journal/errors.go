@@ -10,17 +10,18 @@ import (
 // Damage is stored data that is not what was written: an error names the
 // record, and nothing of it is ever served.
 type Damage struct {
-	Key     string // the record, with numbers in decimal
+	Record  string // its key, with numbers in decimal; it begins with the kind and the store
 	Problem string
+	key     string
 }
 
 // Error names the record and what is wrong with it.
-func (d *Damage) Error() string { return "damaged record " + d.Key + ": " + d.Problem }
+func (d *Damage) Error() string { return "damaged record " + d.Record + ": " + d.Problem }
 
 // damaged is a [Damage] as callers get it. The client learns that the data is
 // damaged, the log which record and how.
 func damaged(key, problem string) error {
-	return popkv.Wrap(popkv.Internal, &Damage{keyText(key), problem},
+	return popkv.Wrap(popkv.Internal, &Damage{keyText(key), problem, key},
 		"stored data is damaged: run popkv verify")
 }
 
@@ -45,8 +46,9 @@ func unavailable(cause error) error {
 	}
 	message := "storage did not answer in time: whether the change was made is unknown"
 	switch {
+	case errors.Is(cause, errInDoubt) && errors.Is(cause, ErrFailed):
+		message = "storage has failed: whether the change was made is unknown until the server is restarted"
 	case errors.Is(cause, errInDoubt):
-		// Wraps the driver's own answer, so it comes first.
 	case errors.Is(cause, ErrRefused):
 		message = "storage refuses writes (full, sealed or overloaded): nothing was changed"
 	case errors.Is(cause, ErrGuard):

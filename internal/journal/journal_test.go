@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -128,3 +129,55 @@ func wantKind(t testing.TB, err error, kind popkv.Kind) {
 }
 
 func value(n int) string { return fmt.Sprintf("value %d", n) }
+
+// verified fails the test unless everything that drv holds is as it should be.
+func verified(t testing.TB, drv journal.Driver) journal.Report {
+	t.Helper()
+	r, err := journal.Verify(context.Background(), drv, journal.VerifyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Findings {
+		t.Errorf("%s: %s", f.Record, f.Problem)
+	}
+	return r
+}
+
+// stored returns all keys and values that drv holds.
+func stored(t testing.TB, drv journal.Driver) map[string][]byte {
+	t.Helper()
+	view, err := drv.View(context.Background())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer view.Close()
+	all := map[string][]byte{}
+	for kv, err := range view.Scan("", "", 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[kv.Key] = bytes.Clone(kv.Value)
+	}
+	return all
+}
+
+// overwrite changes what drv holds behind the journal's back; a nil value
+// deletes.
+func overwrite(t testing.TB, drv journal.Driver, key string, value []byte) {
+	t.Helper()
+	op := journal.Op{Kind: journal.Put, Key: key, Value: value}
+	if value == nil {
+		op.Kind = journal.Delete
+	}
+	if _, err := drv.Commit(context.Background(), journal.Txn{Ops: []journal.Op{op}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fill writes n values of about size bytes under keys that begin with prefix.
+func fill(t testing.TB, j *journal.Journal, id popkv.StoreID, prefix string, n, size int) {
+	t.Helper()
+	for i := range n {
+		mustWrite(t, j, id, fmt.Sprintf("%s%04d", prefix, i), strings.Repeat(string(rune('a'+i%26)), size))
+	}
+}

@@ -125,21 +125,37 @@ func isCatalogKey(key string) bool {
 	return len(key) > 2 && key[1] == '/' && strings.IndexByte(catalogKinds, key[0]) >= 0
 }
 
-// storeOfKey returns the store that a key of kind m, l, c, i, t, k or j names.
+// storeOfKey returns the store that a key names: all of kinds m, t, k and j,
+// the beginning of kinds l, c and i.
 func storeOfKey(key string) (popkv.StoreID, bool) {
-	if len(key) < 38 || key[1] != '/' || strings.IndexByte("mlcitkj", key[0]) < 0 {
+	const end = 2 + 36
+	if len(key) < end || key[1] != '/' {
 		return popkv.StoreID{}, false
 	}
-	return popkv.ParseStoreID(key[2:38])
+	switch key[0] {
+	case 'm', 't', 'k', 'j':
+		if len(key) != end {
+			return popkv.StoreID{}, false
+		}
+	case 'l', 'c', 'i':
+		if len(key) == end || key[end] != '/' {
+			return popkv.StoreID{}, false
+		}
+	default:
+		return popkv.StoreID{}, false
+	}
+	id, ok := popkv.ParseStoreID(key[2:end])
+	return id, ok && id.String() == key[2:end]
 }
 
 // generationOfKey returns the generation that a key of kind c or i names.
 func generationOfKey(key string) (id128, bool) {
-	if len(key) < 75 || key[38] != '/' {
+	const begin, end = 2 + 36 + 1, 2 + 36 + 1 + 36
+	if len(key) < end {
 		return id128{}, false
 	}
-	g, ok := popkv.ParseStoreID(key[39:75])
-	return id128(g), ok
+	g, ok := popkv.ParseStoreID(key[begin:end])
+	return id128(g), ok && g.String() == key[begin:end]
 }
 
 // keyText writes a key for people: binary numbers become decimal.
