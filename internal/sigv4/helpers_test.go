@@ -12,6 +12,12 @@ import (
 
 func hashOf(s string) [sha256.Size]byte { return sha256.Sum256([]byte(s)) }
 
+// limited returns key as a temporary key with that token.
+func limited(key *Key, token string, expires time.Time) *Key {
+	hash := hashOf(token)
+	return key.Limited(&hash, expires)
+}
+
 func hexHash(s string) *[2 * sha256.Size]byte {
 	var out [2 * sha256.Size]byte
 	sum := hashOf(s)

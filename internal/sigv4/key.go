@@ -25,7 +25,7 @@ type Key struct {
 	private *ecdsa.PrivateKey
 	public  *ecdsa.PublicKey
 
-	tokenHash *[sha256.Size]byte // nil for a long-term key
+	tokenHash *[sha256.Size]byte // nil: takes no token
 	expires   time.Time          // zero: never
 
 	mu     sync.Mutex
@@ -58,12 +58,13 @@ func NewPublicKey(accessKeyID string, point []byte) (*Key, error) {
 	return &Key{id: accessKeyID, public: public}, nil
 }
 
-// WithToken returns a temporary key: it accepts only requests that carry the
-// token with that hash, and only before expires.
-func (k *Key) WithToken(tokenHash [sha256.Size]byte, expires time.Time) *Key {
+// Limited returns the same key with limits: if tokenHash is not nil it accepts
+// only requests that carry the token with that hash, else only requests that
+// carry none; if expires is not zero it accepts nothing from then on.
+func (k *Key) Limited(tokenHash *[sha256.Size]byte, expires time.Time) *Key {
 	return &Key{
 		id: k.id, secret: k.secret, scalar: k.scalar, private: k.private, public: k.public,
-		tokenHash: &tokenHash, expires: expires,
+		tokenHash: tokenHash, expires: expires,
 	}
 }
 
@@ -84,13 +85,13 @@ func (k *Key) publicOnly() bool { return k.scalar == nil }
 // acceptsToken keeps rule 8. A nil key accepts nothing.
 func (k *Key) acceptsToken(token string, now time.Time) bool {
 	switch {
-	case k == nil:
+	case k == nil, !k.expires.IsZero() && !now.Before(k.expires):
 		return false
 	case k.tokenHash == nil:
 		return token == ""
 	}
 	hash := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(hash[:], k.tokenHash[:]) == 1 && now.Before(k.expires)
+	return subtle.ConstantTimeCompare(hash[:], k.tokenHash[:]) == 1
 }
 
 // deriveScalar is the counter-mode derivation of NIST SP 800-108 with one

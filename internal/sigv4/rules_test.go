@@ -271,8 +271,8 @@ func TestRule7TheBodysOwnHash(t *testing.T) {
 
 func TestRule8TokensAndExpiry(t *testing.T) {
 	long := secretKey()
-	temporary := long.WithToken(hashOf("token"), noon().Add(time.Minute))
-	expired := long.WithToken(hashOf("token"), noon())
+	temporary := limited(long, "token", noon().Add(time.Minute))
+	expired := limited(long, "token", noon())
 	plain := honest().request(t, long)
 	with := func(token string) *rawMessage {
 		return honest().with("X-Amz-Security-Token", token).request(t, long)
@@ -288,6 +288,8 @@ func TestRule8TokensAndExpiry(t *testing.T) {
 		{"temporary key without a token", plain, temporary, "Unauthenticated"},
 		{"temporary key at its expiry", with("token"), expired, "Unauthenticated"},
 		{"long-term key with a token", with("token"), long, "Unauthenticated"},
+		{"long-term key before its end", plain, long.Limited(nil, noon().Add(time.Second)), "accepted"},
+		{"long-term key at its end", plain, long.Limited(nil, noon()), "Unauthenticated"},
 	} {
 		if !c.m.genuine(t, c.key) {
 			t.Errorf("%s: the signature does not hold", c.name)

@@ -51,7 +51,7 @@ func TestRequestsSignedByAWSLibraryAreAccepted(t *testing.T) {
 
 func TestOurSignaturesAreAccepted(t *testing.T) {
 	key := secretKey()
-	temporary := key.WithToken(hashOf("token"), noon().AddDate(0, 0, 1))
+	temporary := limited(key, "token", noon().AddDate(0, 0, 1))
 	for _, s := range []Signer{
 		{Key: key, Algorithm: SigV4A, Region: "*"},
 		{Key: key, Algorithm: SigV4, Region: "us-east-1"},

@@ -44,7 +44,7 @@ func (c *suiteCase) read(t *testing.T, file string) string {
 func (c *suiteCase) key() *Key {
 	key := NewKey(c.context.Credentials.AccessKeyID, c.context.Credentials.SecretAccessKey)
 	if token := c.context.Credentials.Token; token != "" {
-		key = key.WithToken(hashOf(token), c.context.Timestamp.Add(time.Hour))
+		key = limited(key, token, c.context.Timestamp.Add(time.Hour))
 	}
 	return key
 }

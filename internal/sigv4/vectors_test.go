@@ -165,7 +165,7 @@ func (c recorded) message(t *testing.T) rawMessage {
 func (c recorded) key() *Key {
 	key := NewKey(c.AccessKey, c.SecretKey)
 	if c.SessionToken != "" {
-		key = key.WithToken(hashOf(c.SessionToken), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
+		key = limited(key, c.SessionToken, time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC))
 	}
 	return key
 }
