@@ -1,0 +1,253 @@
+package kvsapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/journal"
+)
+
+var update = flag.Bool("update", false, "rewrite the responses in testdata/wire")
+
+// TestWireFixtures plays each file of testdata/wire against a fresh data plane
+// on each driver. A file is a scenario: what it shows, an optional `setup`
+// section, and steps of a request and a response section.
+//
+//	setup       store [STATUS [REASON]]   the store to use; default: store READY
+//	            deleted                   delete it again
+//	            foreign                   it is another account's
+//	            limit NAME N              a field of popkv.Limits
+//	            allow USER ACTION         what a user other than root may do
+//	            stale_etag conflict       the setting
+//	            tick DURATION             how far time goes on after a step; default: 1s
+//
+//	request     {A} is the ARN as SDKs escape it, {arn} the ARN, {uuid} the
+//	            store's id, {token} the last NextToken, {x*5} is xxxxx,
+//	            {hex:ff} is that byte. Host, Authorization (root) and
+//	            Content-Length are added where they are missing;
+//	            `Authorization: none` sends none.
+//
+//	response    as it came, without Date
+func TestWireFixtures(t *testing.T) {
+	files, err := filepath.Glob("testdata/wire/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for driver, factory := range drivers() {
+		for _, file := range files {
+			t.Run(driver+"/"+strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+				playFixture(t, factory, file)
+			})
+		}
+	}
+}
+
+func playFixture(t *testing.T, factory driverFactory, file string) {
+	archive, err := txtar.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var setup string
+	if len(archive.Files) > 0 && archive.Files[0].Name == "setup" {
+		setup = string(archive.Files[0].Data)
+	}
+	p := newPlayer(t, factory, setup)
+	changed := false
+	for i := range archive.Files {
+		section := &archive.Files[i]
+		step, isResponse := strings.CutSuffix(section.Name, ": response")
+		if !isResponse {
+			continue
+		}
+		request := archive.Files[i-1]
+		if request.Name != step+": request" {
+			t.Fatalf("%s: section %q does not follow its request", file, section.Name)
+		}
+		got := p.play(t, string(request.Data))
+		p.rig.clock.advance(p.tick)
+		if got == string(section.Data) {
+			continue
+		}
+		if !*update {
+			t.Errorf("%s:\n--- got\n%s--- want\n%s", step, got, section.Data)
+			continue
+		}
+		section.Data, changed = []byte(got), true
+	}
+	if changed {
+		if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// A player is one scenario's data plane and the words of its requests.
+type player struct {
+	rig   *rig
+	words map[string]string
+	tick  time.Duration
+}
+
+func newPlayer(t *testing.T, factory driverFactory, setup string) *player {
+	options := rigOptions{limits: popkv.DefaultLimits(), requestID: "5f1c0000-0000-4000-8000-000000000001"}
+	owner, status, reason, deleted := account, popkv.Ready, "", false
+	allowed, tick := map[string]string{}, time.Second
+	for line := range strings.Lines(setup) {
+		verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		first, second, _ := strings.Cut(rest, " ")
+		switch verb {
+		case "":
+		case "store":
+			status, reason = popkv.Status(first), second
+		case "deleted":
+			deleted = true
+		case "foreign":
+			owner = "999999999999"
+		case "allow":
+			allowed[first] = second
+		case "stale_etag":
+			options.conflict = first == "conflict"
+		case "tick":
+			var err error
+			if tick, err = time.ParseDuration(first); err != nil {
+				t.Fatal(err)
+			}
+		case "limit":
+			n, err := strconv.ParseInt(second, 10, 64)
+			field := reflect.ValueOf(&options.limits).Elem().FieldByName(first)
+			if err != nil || !field.IsValid() {
+				t.Fatalf("setup: %q", line)
+			}
+			field.SetInt(n)
+		default:
+			t.Fatalf("setup: %q", line)
+		}
+	}
+	r := newRig(t, factory, options)
+	r.gate.allowed = allowed
+	id := r.store(t, owner, status, reason)
+	if deleted {
+		if err := r.journal.Catalog(context.Background(), func(tx *journal.Tx) error { return tx.DropStore(id) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arn := popkv.StoreARN(account, id).String()
+	escape := strings.NewReplacer(":", "%3A", "/", "%2F")
+	return &player{rig: r, tick: tick, words: map[string]string{
+		"{arn}": arn, "{A}": escape.Replace(arn), "{uuid}": id.String(), "{UUID}": strings.ToUpper(id.String()),
+	}}
+}
+
+// play sends a request section and returns the response section.
+func (p *player) play(t *testing.T, section string) string {
+	t.Helper()
+	response := p.rig.send(t, p.request(t, section))
+	head, body, ok := bytes.Cut(response, []byte("\r\n\r\n"))
+	if !ok {
+		t.Fatalf("a response without an end of its header: %q", response)
+	}
+	var page struct{ NextToken string }
+	if json.Unmarshal(body, &page) == nil && page.NextToken != "" {
+		p.words["{token}"] = page.NextToken
+	}
+	var out strings.Builder
+	for line := range strings.SplitSeq(string(head), "\r\n") {
+		if !strings.HasPrefix(line, "Date: ") {
+			out.WriteString(line + "\n")
+		}
+	}
+	out.WriteByte('\n')
+	if len(body) > 0 {
+		out.Write(body)
+		out.WriteByte('\n')
+	}
+	text := out.String()
+	for _, word := range []string{"{arn}", "{uuid}", "{token}"} {
+		if p.words[word] != "" {
+			text = strings.ReplaceAll(text, p.words[word], word)
+		}
+	}
+	return text
+}
+
+var (
+	repeated = regexp.MustCompile(`\{([^{}]+)\*(\d+)\}`)
+	hexBytes = regexp.MustCompile(`\{hex:([0-9a-f]+)\}`)
+)
+
+// request turns a section into bytes.
+func (p *player) request(t *testing.T, section string) []byte {
+	t.Helper()
+	section = repeated.ReplaceAllStringFunc(section, func(s string) string {
+		m := repeated.FindStringSubmatch(s)
+		n, _ := strconv.Atoi(m[2])
+		return strings.Repeat(m[1], n)
+	})
+	section = hexBytes.ReplaceAllStringFunc(section, func(s string) string {
+		b, err := hex.DecodeString(hexBytes.FindStringSubmatch(s)[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	})
+	for word, value := range p.words {
+		section = strings.ReplaceAll(section, word, value)
+	}
+	head, body, _ := strings.Cut(section, "\n\n")
+	body = strings.TrimSuffix(body, "\n")
+	head = strings.ReplaceAll(strings.TrimSuffix(head, "\n"), "\nAuthorization: none", "") + "\n"
+	add := func(name, value string) {
+		if !strings.Contains(section, "\n"+name+":") {
+			head += name + ": " + value + "\n"
+		}
+	}
+	add("Host", "localhost:8080")
+	add("Authorization", "test "+account+"/root")
+	if body != "" {
+		add("Content-Length", fmt.Sprint(len(body)))
+	}
+	return []byte(strings.ReplaceAll(head, "\n", "\r\n") + "\r\n" + body)
+}
+
+// do sends a request through a client and returns status, error name, ETag
+// and body.
+func (r *rig) do(t testing.TB, client *http.Client, method, path, etag, body string) (int, string, string, []byte) {
+	t.Helper()
+	req, err := http.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "test "+account+"/root")
+	if etag != "" {
+		req.Header.Set("If-Match", etag)
+	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	var got bytes.Buffer
+	if _, err := got.ReadFrom(resp.Body); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header.Get("X-Amzn-Errortype"), resp.Header.Get("Etag"), got.Bytes()
+}
