@@ -1,0 +1,42 @@
+package cfapi
+
+import (
+	"bytes"
+	"encoding/xml"
+	"strconv"
+	"time"
+)
+
+// A writer writes one response document, without white space between
+// elements, as AWS does.
+type writer struct{ buf bytes.Buffer }
+
+// document writes `<?xml version="1.0"?>`, the root element in space, and what
+// content writes into it.
+func document(space, root string, content func(w *writer)) []byte {
+	var w writer
+	w.buf.WriteString(`<?xml version="1.0"?>` + "\n")
+	w.buf.WriteString("<" + root + ` xmlns="` + space + `">`)
+	content(&w)
+	w.buf.WriteString("</" + root + ">")
+	return w.buf.Bytes()
+}
+
+// element writes an element around content.
+func (w *writer) element(name string, content func()) {
+	w.buf.WriteString("<" + name + ">")
+	content()
+	w.buf.WriteString("</" + name + ">")
+}
+
+// text writes an element that holds text.
+func (w *writer) text(name, text string) {
+	w.element(name, func() { xml.EscapeText(&w.buf, []byte(text)) })
+}
+
+func (w *writer) number(name string, n int) { w.text(name, strconv.Itoa(n)) }
+
+// time writes a timestamp with milliseconds, in UTC (assumed from the guide).
+func (w *writer) time(name string, t time.Time) {
+	w.text(name, t.UTC().Format("2006-01-02T15:04:05.000Z"))
+}
