@@ -1,0 +1,164 @@
+package server
+
+import (
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/admin"
+	"github.com/popkv/popkv/internal/cfapi"
+	"github.com/popkv/popkv/internal/controlplane"
+	"github.com/popkv/popkv/internal/journal"
+	"github.com/popkv/popkv/internal/kvsapi"
+)
+
+// metrics are what /metrics shows. Labels are bounded: plane, operation and
+// status, never a store, a key or a client.
+type metrics struct {
+	registry           *prometheus.Registry
+	requests           *prometheus.CounterVec
+	seconds            *prometheus.HistogramVec
+	refusedConnections prometheus.Counter
+	imports            *prometheus.CounterVec
+	importBytes        prometheus.Counter
+	importItems        prometheus.Counter
+}
+
+func newMetrics(s *Server) *metrics {
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "popkv_requests_total", Help: "Requests answered.",
+		}, []string{"plane", "operation", "status"}),
+		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "popkv_request_seconds", Help: "Time from the request's headers to its answer.",
+			Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+		}, []string{"plane", "operation"}),
+		refusedConnections: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "popkv_connections_refused_total", Help: "Connections closed at once because of a cap.",
+		}),
+		imports: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "popkv_imports_total", Help: "Imports ended.",
+		}, []string{"outcome"}),
+		importBytes: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "popkv_import_bytes_total", Help: "Bytes of import documents read.",
+		}),
+		importItems: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "popkv_import_items_total", Help: "Items of import documents read.",
+		}),
+	}
+	m.registry.MustRegister(m.requests, m.seconds, m.refusedConnections, m.imports, m.importBytes, m.importItems,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	gauge := func(name, help string, value func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, value))
+	}
+	counter := func(name, help string, value func(journal.Stats) uint64) {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help},
+			func() float64 { return float64(value(s.journal.Stats())) }))
+	}
+	gauge("popkv_connections_open", "Connections to the API listener.", func() float64 { return float64(s.conns.open()) })
+	gauge("popkv_stores_resident", "Stores held in memory.", func() float64 { return float64(s.journal.Stats().ResidentStores) })
+	gauge("popkv_stores_resident_bytes", "Memory of resident stores.", func() float64 { return float64(s.journal.Stats().ResidentBytes) })
+	gauge("popkv_stores_in_doubt", "Stores that await the outcome of a commit and take no write.", func() float64 { return float64(s.journal.Stats().InDoubt) })
+	gauge("popkv_storage_writable", "1 if storage takes writes, 0 if it is full or has failed.", func() float64 {
+		if s.journal.State().Mode == journal.Writable {
+			return 1
+		}
+		return 0
+	})
+	counter("popkv_commits_total", "Commits of stores.", func(j journal.Stats) uint64 { return j.Commits })
+	counter("popkv_commit_conflicts_total", "Changes started again because another was faster.", func(j journal.Stats) uint64 { return j.Conflicts })
+	counter("popkv_lost_answers_resolved_total", "Commits whose answer was lost and whose outcome was learned.", func(j journal.Stats) uint64 { return j.Resolved })
+	counter("popkv_store_loads_total", "Stores loaded into memory.", func(j journal.Stats) uint64 { return j.Loads })
+	counter("popkv_store_evictions_total", "Stores evicted under the memory budget.", func(j journal.Stats) uint64 { return j.Evictions })
+	counter("popkv_folds_total", "Logs folded into a new snapshot.", func(j journal.Stats) uint64 { return j.Folds })
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// importProgress counts an import when it has ended.
+func (m *metrics) importProgress(p controlplane.ImportProgress) {
+	if !p.Done {
+		return
+	}
+	outcome := "ready"
+	if p.Reason != "" {
+		outcome = "failed"
+	}
+	m.imports.WithLabelValues(outcome).Inc()
+	m.importBytes.Add(float64(p.Bytes))
+	m.importItems.Add(float64(p.Items))
+}
+
+// seen is one request as log and metrics know it.
+type seen struct {
+	plane, operation string
+	requestID        string
+	caller           popkv.Caller
+	resource         string
+	status           int
+	err              error
+	duration         time.Duration // 0: unknown
+}
+
+// record counts a request and logs it in one line. Values, signatures and
+// query strings are not in seen, so they cannot get into the log.
+func (s *Server) record(r *http.Request, o seen) {
+	operation := o.operation
+	if operation == "" {
+		operation = "unknown"
+	}
+	s.metrics.requests.WithLabelValues(o.plane, operation, strconv.Itoa(o.status)).Inc()
+	s.metrics.seconds.WithLabelValues(o.plane, operation).Observe(o.duration.Seconds())
+
+	level := slog.LevelInfo
+	if o.status >= 500 {
+		level = slog.LevelError
+	}
+	if !s.log.Enabled(r.Context(), level) {
+		return
+	}
+	attrs := []slog.Attr{
+		slog.String("request_id", o.requestID),
+		slog.String("plane", o.plane),
+		slog.String("operation", operation),
+		slog.Int("status", o.status),
+		slog.Float64("duration_ms", float64(o.duration.Microseconds())/1000),
+		slog.String("remote", r.RemoteAddr),
+	}
+	if o.caller.Account != "" {
+		attrs = append(attrs, slog.String("principal", o.caller.ARN()), slog.String("access_key_id", o.caller.AccessKeyID))
+	}
+	if o.resource != "" {
+		attrs = append(attrs, slog.String("resource", o.resource))
+	}
+	if o.err != nil {
+		attrs = append(attrs, slog.String("error", o.err.Error()))
+	}
+	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+func (s *Server) observeData(r *http.Request, o kvsapi.Observation) {
+	resource := ""
+	if o.Store != (popkv.StoreID{}) {
+		resource = o.Store.String()
+	}
+	s.record(r, seen{"data", o.Operation, o.RequestID, o.Caller, resource, o.Status, o.Err, o.Duration})
+}
+
+func (s *Server) observeControl(r *http.Request, o cfapi.Observation) {
+	s.record(r, seen{"control", o.Operation, o.RequestID, o.Caller, o.Resource, o.Status, o.Err, o.Duration})
+}
+
+func (s *Server) observeManagement(r *http.Request, o admin.Observation) {
+	s.record(r, seen{"management", o.Operation, o.RequestID, o.Caller, "", o.Status, o.Err, o.Duration})
+}

@@ -1,0 +1,134 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/access"
+	"github.com/popkv/popkv/internal/admin"
+	"github.com/popkv/popkv/internal/cfapi"
+	"github.com/popkv/popkv/internal/config"
+	"github.com/popkv/popkv/internal/dataplane"
+	"github.com/popkv/popkv/internal/kvsapi"
+)
+
+// routes puts one gate in front of three APIs, told apart by their path's
+// prefix. Nothing is cleaned or redirected: the path is compared as it was
+// sent.
+func (s *Server) routes() http.Handler {
+	gate := access.NewGate(s.directory, access.GateOptions{
+		Now:                s.o.Now,
+		Region:             s.cfg.Region,
+		Names:              s.ownNames(),
+		Query:              s.cfg.Auth.Query,
+		NoSigV4OnDataPlane: !s.cfg.Auth.SigV4OnDataPlane,
+		InFlightBytes:      s.cfg.HTTP.InFlightBytes,
+	})
+	rules := dataplane.New(s.journal, dataplane.Options{Limits: s.cfg.Limits, Now: s.o.Now})
+	data := kvsapi.New(rules, gate, kvsapi.Options{
+		Limits:            s.cfg.Limits,
+		StaleETagConflict: s.cfg.Compat.StaleETag == config.StaleETagConflict,
+		Tags:              s.tagsOf,
+		Observe:           s.observeData,
+		Now:               s.o.Now,
+	})
+	control := cfapi.New(s.control, gate, cfapi.Options{Observe: s.observeControl})
+	management := admin.New(gate, s.directory, s.journal, admin.Options{
+		OwnerAccount: s.cfg.AccountID,
+		RequestID:    uuid.NewString,
+		Observe:      s.observeManagement,
+	})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch path := r.URL.EscapedPath(); {
+		case strings.HasPrefix(path, "/key-value-stores/"):
+			data.ServeHTTP(w, r)
+		case strings.HasPrefix(path, admin.Prefix):
+			management.ServeHTTP(w, r)
+		case strings.HasPrefix(path, "/2020-05-31/") || path == "/":
+			control.ServeHTTP(w, r)
+		default:
+			data.ServeHTTP(w, r) // refuses it in the form that most clients read
+		}
+	})
+}
+
+// tagsOf returns a store's tags for policies that ask for them.
+func (s *Server) tagsOf(ctx context.Context, store popkv.StoreID) (map[string]string, error) {
+	meta, err := s.journal.Meta(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	found, err := s.control.Resource(ctx, meta.Account, popkv.StoreARN(meta.Account, store).String())
+	return found.Tags, err
+}
+
+// ownNames are the hosts that an absolute request target may name, besides
+// loopback.
+func (s *Server) ownNames() []string {
+	names := slices.Clone(s.cfg.PublicHosts)
+	if host, _, err := net.SplitHostPort(s.cfg.Listen); err == nil && host != "" {
+		names = append(names, host)
+	}
+	return names
+}
+
+func (s *Server) adminHandler() http.Handler {
+	return admin.HealthHandler(s.ready, s.metrics.handler())
+}
+
+// wrap puts the connection cap, and TLS if there is a certificate, on a
+// listener.
+func (s *Server) wrap(l net.Listener) net.Listener {
+	capped := cappedListener{Listener: l, conns: s.conns}
+	if s.cert == nil {
+		return capped
+	}
+	return tls.NewListener(capped, s.cert.config())
+}
+
+// certificateCheck is how often the certificate files are looked at.
+const certificateCheck = 10 * time.Second
+
+// watchCertificate reads the certificate again when its files change.
+func (s *Server) watchCertificate(ctx context.Context) {
+	ticker := time.NewTicker(certificateCheck)
+	defer ticker.Stop()
+	last := s.certificateTime()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := s.certificateTime()
+		if now.Equal(last) {
+			continue
+		}
+		if err := s.cert.reload(); err != nil {
+			s.log.Warn("the new TLS certificate cannot be used; the old one stays", "error", err)
+			continue // and try again: the two files change one after the other
+		}
+		last = now
+		s.log.Info("TLS certificate reloaded")
+	}
+}
+
+// certificateTime is when the newer of the two files was written.
+func (s *Server) certificateTime() time.Time {
+	var newest time.Time
+	for _, file := range []string{s.cfg.TLS.CertFile, s.cfg.TLS.KeyFile} {
+		if info, err := os.Stat(file); err == nil && info.ModTime().After(newest) {
+			newest = info.ModTime()
+		}
+	}
+	return newest
+}

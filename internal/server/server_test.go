@@ -1,0 +1,158 @@
+package server
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
+	kvs "github.com/aws/aws-sdk-go-v2/service/cloudfrontkeyvaluestore"
+
+	"github.com/popkv/popkv/internal/config"
+)
+
+// start runs a server with dev's defaults, in memory, on a free port, until
+// the test ends.
+func start(t *testing.T, change func(*config.Config)) *Server {
+	t.Helper()
+	cfg := config.Default(config.Dev)
+	cfg.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
+	cfg.InMemory, cfg.SeedDir = true, ""
+	if change != nil {
+		change(&cfg)
+	}
+	s, err := New(t.Context(), cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Listen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// clients returns the two AWS clients of a server; they dial past the account
+// label that the SDK puts in front of the host.
+func clients(t *testing.T, s *Server, id, secret string) (*cloudfront.Client, *kvs.Client) {
+	t.Helper()
+	address := s.api[0].Addr().String()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", address)
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	cfg := aws.Config{
+		Region:           "us-east-1",
+		Credentials:      credentials.NewStaticCredentialsProvider(id, secret, ""),
+		BaseEndpoint:     aws.String(s.URL()),
+		HTTPClient:       &http.Client{Transport: transport},
+		RetryMaxAttempts: 1,
+	}
+	return cloudfront.NewFromConfig(cfg), kvs.NewFromConfig(cfg)
+}
+
+func TestFirstMinute(t *testing.T) {
+	s := start(t, nil)
+	control, data := clients(t, s, "test", "test")
+	ctx := t.Context()
+	created, err := control.CreateKeyValueStore(ctx, &cloudfront.CreateKeyValueStoreInput{Name: aws.String("first")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	arn := created.KeyValueStore.ARN
+	d, err := data.DescribeKeyValueStore(ctx, &kvs.DescribeKeyValueStoreInput{KvsARN: arn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put, err := data.PutKey(ctx, &kvs.PutKeyInput{KvsARN: arn, Key: aws.String("k"), Value: aws.String("value"), IfMatch: d.ETag})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *put.ItemCount != 1 || *put.TotalSizeInBytes != 6 || *put.ETag == *d.ETag {
+		t.Fatalf("put: %d items of %d bytes, ETag %s after %s", *put.ItemCount, *put.TotalSizeInBytes, *put.ETag, *d.ETag)
+	}
+	gone, err := data.DeleteKey(ctx, &kvs.DeleteKeyInput{KvsARN: arn, Key: aws.String("k"), IfMatch: put.ETag})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *gone.ItemCount != 0 || *gone.TotalSizeInBytes != 0 || *gone.ETag == *put.ETag {
+		t.Fatalf("delete: %d items of %d bytes, ETag %s after %s", *gone.ItemCount, *gone.TotalSizeInBytes, *gone.ETag, *put.ETag)
+	}
+}
+
+func TestSeedMakesStoresOnce(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("redirects.json", `{"data":[{"key":"/old","value":"/new"},{"key":"/a","value":"/b"}]}`)
+	write("notes.txt", "not a seed")
+	s := start(t, func(c *config.Config) { c.SeedDir = dir })
+	made, err := s.Seed(t.Context())
+	if err != nil || strings.Join(made, " ") != "redirects" {
+		t.Fatalf("made %q, %v", made, err)
+	}
+	if made, err := s.Seed(t.Context()); err != nil || len(made) != 0 {
+		t.Fatalf("a second time: made %q, %v", made, err)
+	}
+	control, data := clients(t, s, "test", "test")
+	found, err := control.DescribeKeyValueStore(t.Context(), &cloudfront.DescribeKeyValueStoreInput{Name: aws.String("redirects")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := data.GetKey(t.Context(), &kvs.GetKeyInput{KvsARN: found.KeyValueStore.ARN, Key: aws.String("/old")})
+	if err != nil || *got.Value != "/new" || *got.ItemCount != 2 {
+		t.Fatalf("got %+v, %v", got, err)
+	}
+	write("bad.json", `{"data":[{"key":"/x","value":"1"},{"key":"/x","value":"2"}]}`)
+	if _, err := s.Seed(t.Context()); err == nil || !strings.Contains(err.Error(), "bad.json") {
+		t.Fatalf("a bad seed: %v, want an error that names the file", err)
+	}
+}
+
+func TestHealthAndMetrics(t *testing.T) {
+	s := start(t, nil)
+	control, _ := clients(t, s, "test", "test")
+	if _, err := control.ListKeyValueStores(t.Context(), &cloudfront.ListKeyValueStoresInput{}); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{
+		"/livez": "ok\n", "/readyz": "ok\n",
+		"/metrics": `popkv_requests_total{operation="ListKeyValueStores",plane="control",status="200"} 1`,
+	} {
+		answer, err := http.Get(s.AdminURL() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != 200 || !strings.Contains(string(body), want) {
+			t.Errorf("%s: %d %.200s, want %q", path, answer.StatusCode, body, want)
+		}
+	}
+}
