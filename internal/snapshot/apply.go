@@ -5,10 +5,13 @@ package snapshot
 // that c touches are copied, and the digest is brought up to date from the old
 // bytes found there.
 func (s *Snapshot) Apply(c Change) *Snapshot {
+	if c.Empty() {
+		return s
+	}
 	next := &Snapshot{key: s.key, tally: s.tally}
 	ops := c.ops()
 	if s.items == 0 {
-		next.root = newRow(next.regroup(nil, next.merge(nil, nil, ops)))
+		next.root = newRow(next.regroup(nil, next.merge(nil, noBlock, ops)))
 		return next
 	}
 	nodes, moved := s.root.rewrite(ops, next.change)
@@ -45,11 +48,8 @@ func (s *Snapshot) regroup(fresh []*node, blocks []block) []*node {
 	return fresh
 }
 
-// merge appends to fresh the blocks that replace b, which may be nil.
+// merge appends to fresh the blocks that replace b, which may be noBlock.
 func (s *Snapshot) merge(fresh []block, b block, ops []op) []block {
-	if b == nil {
-		b = block{0}
-	}
 	var room [maxBlockPairs + 1]pair
 	pairs := room[:0]
 	i := 0

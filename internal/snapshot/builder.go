@@ -33,11 +33,14 @@ type Builder struct {
 	arena    []byte // memory of the pairs in run and loose
 }
 
-// arenaBytes is the piece in which a Builder takes memory for pairs.
-const arenaBytes = 256 << 10
+// A Builder takes memory for pairs in pieces that double between these sizes.
+const (
+	minArenaBytes = 4 << 10
+	maxArenaBytes = 256 << 10
+)
 
 // NewBuilder returns a builder without pairs.
-func NewBuilder(key DigestKey) *Builder { return &Builder{key: key} }
+func NewBuilder(key DigestKey) *Builder { return &Builder{key: key, runBytes: blockFixedBytes} }
 
 // Add adds one pair, in any order; it copies both. An empty key fails with
 // [popkv.Invalid].
@@ -54,13 +57,14 @@ func errEmptyKey() error { return popkv.Errorf(popkv.Invalid, "a key is empty") 
 // room returns empty memory for the next pair, of n bytes. While pairs come in
 // order, the memory of those that are in blocks is used again.
 func (b *Builder) room(n int) []byte {
-	if !b.unordered() && len(b.run) > 0 && (len(b.run) == maxBlockPairs || b.runBytes+2+n > maxBlockBytes) {
+	if !b.unordered() && len(b.run) > 0 && (len(b.run) == maxBlockPairs || b.runBytes+blockEntryBytes+n > maxBlockBytes) {
 		b.flush()
 		b.arena = b.arena[:0]
 	}
 	at := len(b.arena)
 	if cap(b.arena)-at < n {
-		b.arena, at = make([]byte, 0, max(n, arenaBytes)), 0
+		size := max(n, minArenaBytes, min(2*cap(b.arena), maxArenaBytes))
+		b.arena, at = make([]byte, 0, size), 0
 	}
 	b.arena = b.arena[:at+n]
 	return b.arena[at : at : at+n]
@@ -74,7 +78,7 @@ func (b *Builder) add(p pair) {
 		return
 	}
 	b.run = append(b.run, p)
-	b.runBytes += 2 + len(p)
+	b.runBytes += blockEntryBytes + len(p)
 }
 
 // unordered reports whether a key was not greater than the one before it.
@@ -94,7 +98,7 @@ func (b *Builder) last() []byte {
 // flush makes run, which is not empty, a block.
 func (b *Builder) flush() {
 	b.blocks = append(b.blocks, newBlock(b.run))
-	b.run, b.runBytes = b.run[:0], 1
+	b.run, b.runBytes = b.run[:0], blockFixedBytes
 }
 
 // Finish returns the snapshot; the builder must not be used again. It fails
@@ -119,7 +123,7 @@ func (b *Builder) sort() error {
 		all = blk.appendPairs(all, 0, blk.len())
 	}
 	all = append(append(all, b.run...), b.loose...)
-	sortPairs(all)
+	all = sortedPairs(all)
 	for i := 1; i < len(all); i++ {
 		if bytes.Equal(all[i-1].key(), all[i].key()) {
 			return popkv.Wrap(popkv.Invalid, ErrDuplicateKey, "a key appears twice")
@@ -129,32 +133,31 @@ func (b *Builder) sort() error {
 	return nil
 }
 
-// sortPairs sorts by key. It compares numbers made of the first eight bytes in
-// which keys differ and looks at keys themselves only where these are equal.
-func sortPairs(all []pair) {
+// sortedPairs returns all in order of key. It moves numbers instead of pairs,
+// made of the first eight bytes in which keys differ, and looks at the keys
+// themselves only where these are equal.
+func sortedPairs(all []pair) []pair {
 	common := all[0].key()
 	for _, p := range all {
-		key, n := p.key(), 0
-		for n < len(common) && n < len(key) && key[n] == common[n] {
-			n++
-		}
-		common = common[:n]
+		common = common[:commonBytes(common, p.key())]
 	}
 	type entry struct {
-		head uint64
-		pair pair
+		head  uint64
+		index int
 	}
 	entries := make([]entry, len(all))
 	for i, p := range all {
-		entries[i] = entry{head(p.key()[len(common):]), p}
+		entries[i] = entry{head8(p.key()[len(common):]), i}
 	}
 	slices.SortFunc(entries, func(x, y entry) int {
 		if x.head != y.head {
 			return cmp.Compare(x.head, y.head)
 		}
-		return bytes.Compare(x.pair.key(), y.pair.key())
+		return bytes.Compare(all[x.index].key(), all[y.index].key())
 	})
+	sorted := make([]pair, len(all))
 	for i, e := range entries {
-		all[i] = e.pair
+		sorted[i] = all[e.index]
 	}
+	return sorted
 }

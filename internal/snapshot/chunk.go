@@ -36,6 +36,7 @@ func Chunks(s *Snapshot, maxBytes int) iter.Seq[[]byte] {
 	}
 	return func(yield func([]byte) bool) {
 		w := chunkWriter{limit: maxBytes - checksumBytes, yield: yield}
+		w.coming = int(s.sizeBytes) + 8*s.items
 		w.start()
 		var lengths [2 * binary.MaxVarintLen64]byte
 		for p := range s.pairs("") {
@@ -55,6 +56,7 @@ func Chunks(s *Snapshot, maxBytes int) iter.Seq[[]byte] {
 // A chunkWriter cuts a stream into chunks.
 type chunkWriter struct {
 	limit   int // of a chunk without its checksum
+	coming  int // about how much of the stream is still to be written
 	yield   func([]byte) bool
 	chunk   []byte
 	index   uint32
@@ -62,7 +64,8 @@ type chunkWriter struct {
 }
 
 func (w *chunkWriter) start() {
-	w.chunk = append(make([]byte, 0, w.limit+checksumBytes), chunkFormat, 0)
+	size := min(w.limit, chunkHeaderBytes+max(w.coming, 0)) + checksumBytes
+	w.chunk = append(make([]byte, 0, size), chunkFormat, 0)
 	w.chunk = binary.BigEndian.AppendUint32(w.chunk, w.index)
 }
 
@@ -82,6 +85,7 @@ func (w *chunkWriter) write(b []byte) {
 		n := min(len(b), w.limit-len(w.chunk))
 		w.chunk = append(w.chunk, b[:n]...)
 		b = b[n:]
+		w.coming -= n
 	}
 }
 

@@ -5,21 +5,21 @@ import "slices"
 // A node is a row of at most maxNodeBlocks blocks.
 type node struct {
 	row[block]
-	heapBytes int64 // of the blocks and their entries here
+	heapBytes int64 // of the blocks and their slots here
 }
 
 const (
 	maxNodeBlocks = 40
 	// What a block costs besides its own bytes: its slice header and its head.
-	blockEntryBytes = 24 + 8
-	// What a node costs besides its blocks: itself and its entry in the root.
+	blockSlotBytes = 24 + 8
+	// What a node costs besides its blocks: itself and its slot in the root.
 	nodeBytes = 112 + 16
 )
 
 func newNode(r row[block]) *node {
 	n := &node{row: r}
 	for _, b := range r.children {
-		n.heapBytes += int64(cap(b)) + blockEntryBytes
+		n.heapBytes += int64(cap(b)) + blockSlotBytes
 	}
 	return n
 }

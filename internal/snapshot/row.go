@@ -23,35 +23,13 @@ func newRow[T child[T]](children []T) row[T] {
 	if len(children) < 2 {
 		return r
 	}
-	r.common = commonPrefix(children[1].first(), children[len(children)-1].first())
+	from := children[1].first()
+	r.common = string(from[:commonBytes(from, children[len(children)-1].first())])
 	r.heads = make([]uint64, len(children)-1)
 	for i := range r.heads {
-		r.heads[i] = head(string(children[i+1].first()[len(r.common):]))
+		r.heads[i] = head8(children[i+1].first()[len(r.common):])
 	}
 	return r
-}
-
-// commonPrefix returns a copy of what a and b both begin with.
-func commonPrefix(a, b []byte) string {
-	n := 0
-	for n < len(a) && n < len(b) && a[n] == b[n] {
-		n++
-	}
-	return string(a[:n])
-}
-
-// head returns the first eight bytes of s as a number that compares as they
-// do; missing ones count as zero.
-func head[S string | []byte](s S) uint64 {
-	if len(s) >= 8 {
-		return uint64(s[7]) | uint64(s[6])<<8 | uint64(s[5])<<16 | uint64(s[4])<<24 |
-			uint64(s[3])<<32 | uint64(s[2])<<40 | uint64(s[1])<<48 | uint64(s[0])<<56
-	}
-	h := uint64(0)
-	for i := range len(s) {
-		h |= uint64(s[i]) << (56 - 8*i)
-	}
-	return h
 }
 
 // find returns the index of the child that has key, if any has: the last one
@@ -64,18 +42,18 @@ func (r *row[T]) find(key string) int {
 		}
 		return len(r.heads)
 	}
-	h := head(key[n:])
-	lo, hi := 0, len(r.heads)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		m := r.heads[mid]
-		if m < h || m == h && string(r.children[mid+1].first()) <= key {
-			lo = mid + 1
+	h := head8(key[n:])
+	i := below(r.heads, h)
+	// Equal heads decide nothing; these few are searched by the keys themselves.
+	for j := i + leading(r.heads[i:], h); i < j; {
+		mid := int(uint(i+j) >> 1)
+		if string(r.children[mid+1].first()) <= key {
+			i = mid + 1
 		} else {
-			hi = mid
+			j = mid
 		}
 	}
-	return lo
+	return i
 }
 
 // rewrite returns the children that result when change replaces each child

@@ -1,6 +1,9 @@
 package snapshot
 
-import "iter"
+import (
+	"iter"
+	"slices"
+)
 
 // A Snapshot is the whole contents of one store at one version. It never
 // changes; any number of goroutines may read it at once.
@@ -72,7 +75,7 @@ func (s *Snapshot) View(key string) (value []byte, ok bool) {
 		return nil, false
 	}
 	_, value = b.at(i).split()
-	return value, true
+	return slices.Clip(value), true // an append must not reach the next pair
 }
 
 // Get returns a copy of the value of key.
