@@ -111,8 +111,10 @@ func (j *Journal) refresh(ctx context.Context, s *store, old *state) (*state, er
 		return err
 	})
 	if err != nil {
-		j.withdraw(s, 0)
-		return nil, err
+		if kind := popkv.KindOf(err); kind == popkv.StoreNotFound || kind == popkv.WrongState {
+			j.withdraw(s, 0)
+		}
+		return nil, err // else what is resident stays readable
 	}
 	j.publish(s, st, 0)
 	return st, nil

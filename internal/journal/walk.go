@@ -70,6 +70,7 @@ type walk struct {
 	linked  bool // version and chain are known: no damage since
 	lineage id128
 	begun   bool // lineage is known
+	first   bool // the record of the oldest generation was there
 }
 
 func (w *walk) run() error {
@@ -110,7 +111,7 @@ func (w *walk) step(rec *logRecord) error {
 		if snapshot.Chain(rec.raw) != first.Chain {
 			w.r.add(rec.key, "it is not the record that the oldest generation names")
 		}
-		w.lineage, w.begun = rec.Lineage, true
+		w.lineage, w.begun, w.first = rec.Lineage, true, true
 		w.compare(rec)
 		return nil
 	}
@@ -207,8 +208,10 @@ func (w *walk) compare(rec *logRecord) {
 
 // end compares where the log has led with what meta says.
 func (w *walk) end() {
-	key := metaKey(w.m.Store)
+	key, first := metaKey(w.m.Store), &w.m.Generations[0]
 	switch {
+	case first.Records > 0 && !w.first:
+		w.r.add(logKey(w.m.Store, first.Version), "the record of the oldest generation is missing")
 	case w.version != w.m.Version:
 		w.r.add(logKey(w.m.Store, w.m.Version), fmt.Sprintf("the records end with version %d", w.version))
 	case w.linked && w.chain != w.m.Chain:
