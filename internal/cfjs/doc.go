@@ -1,0 +1,2 @@
+// Package cfjs is the CloudFront Functions runtime.
+package cfjs
