@@ -119,11 +119,11 @@ func compileValue(operator, value string) (func(have string) bool, error) {
 	case "StringLike", "StringNotLike":
 		return func(have string) bool { return glob(value, have) }, nil
 	case "Bool", "Null":
-		want, err := strconv.ParseBool(strings.ToLower(value))
-		if err != nil || len(value) < 4 {
+		want := strings.ToLower(value)
+		if want != "true" && want != "false" {
 			return nil, fmt.Errorf("the value must be true or false")
 		}
-		return func(have string) bool { return have == strconv.FormatBool(want) }, nil
+		return func(have string) bool { return have == want }, nil
 	case "IpAddress", "NotIpAddress":
 		network, err := parseNetwork(value)
 		if err != nil {
@@ -201,8 +201,8 @@ func (c *condition) holds(q *Conditions) (bool, error) {
 	if !found {
 		return c.negated || c.ifExists, nil
 	}
-	any := slices.ContainsFunc(c.matches, func(match func(string) bool) bool { return match(have) })
-	return any != c.negated, nil
+	matched := slices.ContainsFunc(c.matches, func(match func(string) bool) bool { return match(have) })
+	return matched != c.negated, nil
 }
 
 // value returns the text of a key, and whether the request has it.

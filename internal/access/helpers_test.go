@@ -20,7 +20,7 @@ const account = "123456789012"
 // A world is a journal in memory with a directory on it, a clock that tests
 // move, and all that was logged.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	driver  *memjournal.Driver
 	journal *journal.Journal
 	options Options
@@ -29,7 +29,7 @@ type world struct {
 	*Directory
 }
 
-func newWorld(t *testing.T, change ...func(*world)) *world {
+func newWorld(t testing.TB, change ...func(*world)) *world {
 	t.Helper()
 	w := &world{t: t, driver: memjournal.New(memjournal.Options{}), now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
 	w.options = Options{
@@ -140,7 +140,7 @@ func (w *world) request(c call, by Credentials) *http.Request {
 	return readRequest(w.t, raw.String())
 }
 
-func readRequest(t *testing.T, raw string) *http.Request {
+func readRequest(t testing.TB, raw string) *http.Request {
 	t.Helper()
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(raw)))
 	if err != nil {

@@ -1,6 +1,8 @@
 package sigv4
 
 import (
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -353,6 +355,39 @@ func TestRule10UnknownKeyCostsTheSame(t *testing.T) {
 		unknown := testing.AllocsPerRun(20, func() { v.Verify(&c, nil, body) })
 		if bad-unknown > 2 || unknown-bad > 2 || unknown == 0 {
 			t.Errorf("%s: %v allocations for a bad signature, %v for an unknown key", name, bad, unknown)
+		}
+	}
+}
+
+// The clock agrees, on a machine that is quiet enough to ask it.
+func TestRule10UnknownKeyTakesTheSameTime(t *testing.T) {
+	if os.Getenv("POPKV_TEST_LONG") == "" {
+		t.Skip("needs a quiet machine: POPKV_TEST_LONG is not set")
+	}
+	key, other := secretKey(), NewKey("AKIDEXAMPLE", "another secret")
+	for name, f := range map[string]forger{"SigV4A": honest(), "SigV4": honestSigV4()} {
+		v := dataPlane()
+		m := f.request(t, other)
+		c, err := v.Check(&m.Request, noon())
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := hashOf(f.body)
+		const rounds = 20_000
+		times := map[*Key][]time.Duration{}
+		for range rounds { // interleaved, so that noise falls on both
+			for _, k := range []*Key{key, nil} {
+				start := time.Now()
+				v.Verify(&c, k, body)
+				times[k] = append(times[k], time.Since(start))
+			}
+		}
+		slices.Sort(times[key])
+		slices.Sort(times[nil])
+		bad, unknown := times[key][rounds/2], times[nil][rounds/2]
+		t.Logf("%s: median %v for a bad signature, %v for an unknown key", name, bad, unknown)
+		if difference := float64(bad-unknown) / float64(bad); difference > 0.05 || difference < -0.05 {
+			t.Errorf("%s: they differ by %.1f %%, want less than 5", name, 100*difference)
 		}
 	}
 }
