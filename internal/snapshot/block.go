@@ -18,8 +18,9 @@ import (
 //	  2+6n         the pairs, one after the other
 //
 // Integers are little-endian. The entries are there so that a search stays
-// within a few adjacent cache lines and then reads one pair. A block is at most maxBlockBytes long unless it is a
-// single larger pair, so 16 bits hold every offset.
+// within a few adjacent cache lines and then reads one pair. A block is at most
+// maxBlockBytes long unless it is a single larger pair, so 16 bits hold every
+// offset.
 type block []byte
 
 const (
