@@ -1,7 +1,6 @@
 package dataplane
 
 import (
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/popkv/popkv"
@@ -41,7 +40,8 @@ func MissingMember(member string) error { return constraint(member, "not be null
 // UTF-8, any character.
 func checkKey(member, key string) error {
 	if key == "" || len(key) > maxKeyCharacters && utf8.RuneCountInString(key) > maxKeyCharacters {
-		return constraint(member, "have length between 1 and "+strconv.Itoa(maxKeyCharacters)+", inclusive")
+		return popkv.Errorf(popkv.Invalid, "1 validation error detected. Value with length %d at '%s' failed to satisfy constraint: Member must have length between 1 and %d, inclusive",
+			utf8.RuneCountInString(key), member, maxKeyCharacters)
 	}
 	if !utf8.ValidString(key) {
 		return popkv.Errorf(popkv.Malformed, "%s is not valid UTF-8", member)

@@ -77,7 +77,7 @@ func checkBatch(puts []popkv.Item, deletes []string) error {
 			return err
 		}
 		if _, twice := seen[key]; twice {
-			return constraint(member, "name a key that the request does not name twice")
+			return constraint(member, "be unique among Puts and Deletes")
 		}
 		seen[key] = struct{}{}
 		return nil

@@ -117,7 +117,7 @@ func TestKeysAndValuesHaveBounds(t *testing.T) {
 		kind             popkv.Kind
 		text             string
 	}{
-		{"an empty key", "", "v", popkv.Invalid, "1 validation error detected. Value at '/Key' failed to satisfy constraint: Member must have length between 1 and 1024, inclusive"},
+		{"an empty key", "", "v", popkv.Invalid, "1 validation error detected. Value with length 0 at '/Key' failed to satisfy constraint: Member must have length between 1 and 1024, inclusive"},
 		{"a key of 512 bytes", repeat(512), "v", 0, ""},
 		{"a key of 513 bytes", repeat(513), "v", popkv.ItemQuota, keyText},
 		{"a key of 171 characters in 513 bytes (divergence 11)", wide(171), "v", popkv.ItemQuota, keyText},
@@ -187,7 +187,7 @@ func TestAKeyNamedTwiceIsRefusedWhole(t *testing.T) {
 		deletes []string
 		text    string
 	}{
-		"in the puts":           {puts("b", "1", "b", "2"), nil, "1 validation error detected. Value at '/Puts/1/Key' failed to satisfy constraint: Member must name a key that the request does not name twice"},
+		"in the puts":           {puts("b", "1", "b", "2"), nil, "1 validation error detected. Value at '/Puts/1/Key' failed to satisfy constraint: Member must be unique among Puts and Deletes"},
 		"in the puts, equal":    {puts("b", "1", "b", "1"), nil, ""},
 		"in the deletes":        {nil, []string{"a", "a"}, ""},
 		"in both":               {puts("b", "1", "a", "2"), []string{"a"}, ""},

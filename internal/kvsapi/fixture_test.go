@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/journal"
+	"github.com/popkv/popkv/internal/sigv4"
 )
 
 var update = flag.Bool("update", false, "rewrite the responses in testdata/wire")
@@ -33,15 +35,18 @@ var update = flag.Bool("update", false, "rewrite the responses in testdata/wire"
 //	            deleted                   delete it again
 //	            foreign                   it is another account's
 //	            limit NAME N              a field of popkv.Limits
-//	            allow USER ACTION         what a user other than root may do
+//	            allow USER ACTION [TAG]   what a user other than root may do
+//	            tag NAME=VALUE            a tag of the store, as policies see it
 //	            stale_etag conflict       the setting
 //	            tick DURATION             how far time goes on after a step; default: 1s
 //
 //	request     {A} is the ARN as SDKs escape it, {arn} the ARN, {uuid} the
 //	            store's id, {token} the last NextToken, {x*5} is xxxxx,
-//	            {hex:ff} is that byte. Host, Authorization (root) and
-//	            Content-Length are added where they are missing;
-//	            `Authorization: none` sends none.
+//	            {hex:ff} is that byte. Host and Content-Length are added
+//	            where they are missing, and the request is signed as root or
+//	            as `Signer: [ACCOUNT/]USER` says, which also may be none,
+//	            wrong (secret), unknown (key), late or sigv4a; `Unsigned:
+//	            NAME` leaves that header out of the signature
 //
 //	response    as it came, without Date
 func TestWireFixtures(t *testing.T) {
@@ -107,7 +112,8 @@ type player struct {
 func newPlayer(t *testing.T, factory driverFactory, setup string) *player {
 	options := rigOptions{limits: popkv.DefaultLimits(), requestID: "5f1c0000-0000-4000-8000-000000000001"}
 	owner, status, reason, deleted := account, popkv.Ready, "", false
-	allowed, tick := map[string]string{}, time.Second
+	var allowed []string
+	tick := time.Second
 	for line := range strings.Lines(setup) {
 		verb, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 		first, second, _ := strings.Cut(rest, " ")
@@ -120,7 +126,10 @@ func newPlayer(t *testing.T, factory driverFactory, setup string) *player {
 		case "foreign":
 			owner = "999999999999"
 		case "allow":
-			allowed[first] = second
+			allowed = append(allowed, rest)
+		case "tag":
+			name, value, _ := strings.Cut(first, "=")
+			options.tags = map[string]string{name: value}
 		case "stale_etag":
 			options.conflict = first == "conflict"
 		case "tick":
@@ -140,7 +149,10 @@ func newPlayer(t *testing.T, factory driverFactory, setup string) *player {
 		}
 	}
 	r := newRig(t, factory, options)
-	r.gate.allowed = allowed
+	for _, rule := range allowed {
+		words := append(strings.Fields(rule), "")
+		r.allow(t, words[0], words[1], words[2])
+	}
 	id := r.store(t, owner, status, reason)
 	if deleted {
 		if err := r.journal.Catalog(context.Background(), func(tx *journal.Tx) error { return tx.DropStore(id) }); err != nil {
@@ -211,43 +223,96 @@ func (p *player) request(t *testing.T, section string) []byte {
 	}
 	head, body, _ := strings.Cut(section, "\n\n")
 	body = strings.TrimSuffix(body, "\n")
-	head = strings.ReplaceAll(strings.TrimSuffix(head, "\n"), "\nAuthorization: none", "") + "\n"
-	add := func(name, value string) {
-		if !strings.Contains(section, "\n"+name+":") {
-			head += name + ": " + value + "\n"
-		}
-	}
-	add("Host", "localhost:8080")
-	add("Authorization", "test "+account+"/root")
-	if body != "" {
-		add("Content-Length", fmt.Sprint(len(body)))
-	}
-	return []byte(strings.ReplaceAll(head, "\n", "\r\n") + "\r\n" + body)
+	lines := strings.Split(strings.TrimSuffix(head, "\n"), "\n")
+	return p.sign(t, lines[0], lines[1:], body)
 }
 
-// do sends a request through a client and returns status, error name, ETag
-// and body.
+// sign completes the header lines of a request and signs them.
+func (p *player) sign(t *testing.T, requestLine string, lines []string, body string) []byte {
+	t.Helper()
+	method, rest, _ := strings.Cut(requestLine, " ")
+	target, _, _ := strings.Cut(rest, " HTTP/")
+	request := sigv4.Request{Method: method, Target: target, Host: "localhost:8080", Header: http.Header{}}
+	var unsigned http.Header = http.Header{}
+	who, anonymous := signer{}, false
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		switch name {
+		case "Host":
+			request.Host = value
+		case "Unsigned":
+			unsigned.Set(value, request.Header[http.CanonicalHeaderKey(value)][0])
+			delete(request.Header, http.CanonicalHeaderKey(value))
+		case "Signer":
+			who, anonymous = signerOf(value), value == "none"
+		default:
+			http.Header(request.Header).Add(name, value)
+		}
+	}
+	if body != "" && request.Header["Content-Length"] == nil {
+		http.Header(request.Header).Set("Content-Length", fmt.Sprint(len(body)))
+	}
+	if !anonymous && request.Header["Authorization"] == nil {
+		p.rig.sign(t, &request, []byte(body), who)
+	}
+	var out bytes.Buffer
+	fmt.Fprintf(&out, "%s\r\nHost: %s\r\n", requestLine, request.Host)
+	for _, header := range []http.Header{request.Header, unsigned} {
+		if err := header.Write(&out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out.WriteString("\r\n" + body)
+	return out.Bytes()
+}
+
+// signerOf reads the value of a fixture's Signer line.
+func signerOf(text string) signer {
+	switch text {
+	case "none", "wrong", "late", "unknown":
+		return signer{fault: text}
+	case "sigv4a":
+		return signer{algorithm: sigv4.SigV4A}
+	}
+	owner, user, ok := strings.Cut(text, "/")
+	if !ok {
+		return signer{account: account, user: text}
+	}
+	return signer{account: owner, user: user}
+}
+
+// do sends a request of root through a client and returns status, error name,
+// ETag and body.
 func (r *rig) do(t testing.TB, client *http.Client, method, path, etag, body string) (int, string, string, []byte) {
+	t.Helper()
+	header := http.Header{}
+	if etag != "" {
+		header.Set("If-Match", etag)
+	}
+	if body != "" {
+		header.Set("Content-Type", "application/json")
+	}
+	return r.request(t, client, method, path, header, body)
+}
+
+// request is do with any header.
+func (r *rig) request(t testing.TB, client *http.Client, method, path string, header http.Header, body string) (int, string, string, []byte) {
 	t.Helper()
 	req, err := http.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Authorization", "test "+account+"/root")
-	if etag != "" {
-		req.Header.Set("If-Match", etag)
-	}
-	if body != "" {
-		req.Header.Set("Content-Type", "application/json")
-	}
+	req.Header = header
+	r.sign(t, &sigv4.Request{Method: method, Target: req.URL.RequestURI(), Host: req.Host, Header: header}, []byte(body), signer{})
 	resp, err := client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	var got bytes.Buffer
-	if _, err := got.ReadFrom(resp.Body); err != nil {
+	got, err := io.ReadAll(resp.Body)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, resp.Header.Get("X-Amzn-Errortype"), resp.Header.Get("Etag"), got.Bytes()
+	return resp.StatusCode, resp.Header.Get("X-Amzn-Errortype"), resp.Header.Get("Etag"), got
 }

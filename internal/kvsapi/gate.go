@@ -9,29 +9,22 @@ import (
 	"github.com/popkv/popkv/internal/dataplane"
 )
 
-// service is the name that requests are signed for and that begins the names
-// of actions in policies.
-const service = "cloudfront-keyvaluestore"
-
-// An Admission is a verified request.
-type Admission = access.Admission
-
-// A Gate says who signed a request and whether their policies allow what it
-// asks for. *access.Gate is the one implementation.
+// A Gate says who signed a request, and what they may do. *access.Gate is one.
 type Gate interface {
-	// Admit verifies r and returns what was verified; nothing else of r but
-	// its headers may be used afterwards.
-	Admit(r *http.Request, service string, maxBody int64) (*Admission, error)
-	// Authorize fails with [popkv.Denied] unless the caller's policies allow
-	// action on the resource.
-	Authorize(ctx context.Context, a *Admission, action, resourceARN string, tags func() (map[string]string, error)) error
+	// Admit verifies the signature over the request, whose body it reads, at
+	// most maxBody bytes of it. The admission must be released.
+	Admit(r *http.Request, service string, maxBody int64) (*access.Admission, error)
+	// Authorize fails with [popkv.Denied] unless a policy allows the admitted
+	// caller the action on the resource. tags is asked only if a policy needs
+	// the resource's tags.
+	Authorize(ctx context.Context, a *access.Admission, action, resourceARN string, tags func() (map[string]string, error)) error
 }
 
 // authorize returns the store that the route names if the caller may use the
 // operation on it. A host label that names another account than the ARN is
 // refused (assumed), as is an ARN of another account. Policies see the ARN in
 // its canonical spelling, so that upper-case digits are no way around them.
-func (h *Handler) authorize(r *http.Request, admitted *Admission, route route) (dataplane.Target, error) {
+func (h *Handler) authorize(r *http.Request, admitted *access.Admission, route route) (dataplane.Target, error) {
 	arn, err := popkv.ParseARN(route.arn)
 	if err != nil {
 		return dataplane.Target{}, err
@@ -49,6 +42,6 @@ func (h *Handler) authorize(r *http.Request, admitted *Admission, route route) (
 		}
 		return h.tags(r.Context(), target.Store)
 	}
-	err = h.gate.Authorize(r.Context(), admitted, service+":"+route.operation, target.ARN().String(), tags)
+	err = h.gate.Authorize(r.Context(), admitted, access.ServiceDataPlane+":"+route.operation, target.ARN().String(), tags)
 	return target, err
 }

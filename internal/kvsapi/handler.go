@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
 	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/access"
 	"github.com/popkv/popkv/internal/dataplane"
 )
 
@@ -136,7 +138,7 @@ func (h *Handler) serve(r *http.Request, a *answer, seen *Observation) error {
 	if modelled {
 		limit = h.maxBody
 	}
-	admitted, err := h.gate.Admit(r, service, limit)
+	admitted, err := h.gate.Admit(r, access.ServiceDataPlane, limit)
 	if err != nil {
 		return overlong(r.Method, err)
 	}
@@ -156,7 +158,7 @@ func (h *Handler) serve(r *http.Request, a *answer, seen *Observation) error {
 	if err := h.rules.Admit(target.Caller.Account); err != nil {
 		return err
 	}
-	if err := checkTypes(r.Header, modelled, len(admitted.Body)); err != nil {
+	if err := checkTypes(r, admitted, modelled); err != nil {
 		return err
 	}
 	return h.perform(r, a, admitted, route, target)
@@ -164,7 +166,7 @@ func (h *Handler) serve(r *http.Request, a *answer, seen *Observation) error {
 
 // perform reads what the operation needs, calls its rule and fills the
 // answer.
-func (h *Handler) perform(r *http.Request, a *answer, admitted *Admission, route route, target dataplane.Target) error {
+func (h *Handler) perform(r *http.Request, a *answer, admitted *access.Admission, route route, target dataplane.Target) error {
 	ctx := r.Context()
 	key, err := unescape(route.key)
 	if err != nil {
@@ -203,9 +205,9 @@ func (h *Handler) perform(r *http.Request, a *answer, admitted *Admission, route
 }
 
 // write performs one of the three operations that change a store.
-func (h *Handler) write(r *http.Request, admitted *Admission, operation string, target dataplane.Target, key string) (dataplane.Outcome, error) {
+func (h *Handler) write(r *http.Request, admitted *access.Admission, operation string, target dataplane.Target, key string) (dataplane.Outcome, error) {
 	ctx := r.Context()
-	expect, err := expected(r.Header)
+	expect, err := expected(r, admitted)
 	if err != nil {
 		return dataplane.Outcome{}, err
 	}

@@ -98,6 +98,9 @@ func (w *jsonSuite) whole(t *testing.T, content string) {
 		t.Errorf("%s as a PutKey was taken", w.name)
 	}
 	taken := w.send(t, "POST", "/keys", content, map[string]string{})
+	if taken && content != "" && strings.HasPrefix(w.name, "n_") {
+		t.Errorf("%s as an UpdateKeys must be refused", w.name)
+	}
 	object := strictlyValid([]byte(content)) && strings.HasPrefix(strings.TrimSpace(content), "{")
 	if taken != (object || content == "") {
 		t.Errorf("%s as an UpdateKeys: taken %v", w.name, taken)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/access"
 	"github.com/popkv/popkv/internal/dataplane"
 )
 
@@ -14,14 +15,18 @@ const jsonType = "application/json"
 // checkTypes holds Content-Type and Accept to what a restJson1 server takes:
 // a body is JSON and says so, an operation without a modelled body gets none
 // that claims a type, and the client takes JSON back.
-func checkTypes(header http.Header, modelled bool, bodyBytes int) error {
-	if types := header["Accept"]; len(types) > 0 && !acceptsJSON(types) {
+//
+// What is not signed must not change the outcome, so an Accept that was added
+// on the way is ignored. Content-Type is read either way: some signers leave
+// it out, and it chooses nothing, since a body is JSON or refused.
+func checkTypes(r *http.Request, admitted *access.Admission, modelled bool) error {
+	if accept := admitted.Header("Accept"); accept != "" && !acceptsJSON(accept) {
 		return popkv.Errorf(popkv.NotAcceptable, "the response is application/json, which Accept rules out")
 	}
-	if bodyBytes == 0 {
+	if len(admitted.Body) == 0 {
 		return nil
 	}
-	types := header["Content-Type"]
+	types := r.Header["Content-Type"]
 	switch {
 	case modelled && (len(types) != 1 || !isMediaType(types[0], jsonType)):
 		return popkv.Errorf(popkv.UnsupportedMediaType, "the body must be sent with Content-Type: application/json")
@@ -39,17 +44,12 @@ func isMediaType(value, want string) bool {
 }
 
 // acceptsJSON reports whether one of the ranges in Accept covers
-// application/json with a quality above zero. An empty Accept says nothing.
-func acceptsJSON(values []string) bool {
-	for _, value := range values {
-		if value == "" {
+// application/json with a quality above zero.
+func acceptsJSON(accept string) bool {
+	for element := range strings.SplitSeq(accept, ",") {
+		covers := isMediaType(element, jsonType) || isMediaType(element, "application/*") || isMediaType(element, "*/*")
+		if covers && !refused(element) {
 			return true
-		}
-		for element := range strings.SplitSeq(value, ",") {
-			covers := isMediaType(element, jsonType) || isMediaType(element, "application/*") || isMediaType(element, "*/*")
-			if covers && !refused(element) {
-				return true
-			}
 		}
 	}
 	return false
@@ -69,22 +69,18 @@ func refused(element string) bool {
 }
 
 // expected returns the ETag in If-Match, without one pair of double quotes if
-// it has one (divergence 5, docs/operations/put-key.md). The rules refuse an
-// absent one. A weak tag and `*` stay as they are and so match nothing
+// it has one (assumed, docs/operations/put-key.md). The rules refuse an absent
+// one (divergence 5). A weak tag and `*` stay as they are and so match nothing
 // (divergence 6).
-func expected(header http.Header) (string, error) {
-	values := header["If-Match"]
-	switch len(values) {
-	case 0:
-		return "", nil
-	case 1:
-		value := values[0]
-		if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
-			value = value[1 : len(value)-1]
-		}
-		return value, nil
+func expected(r *http.Request, admitted *access.Admission) (string, error) {
+	value := admitted.Header("If-Match")
+	if value == "" && r.Header.Get("If-Match") != "" {
+		return "", popkv.Errorf(popkv.BadETag, "If-Match must be given once and be among the signed headers")
 	}
-	return "", popkv.Errorf(popkv.Invalid, "If-Match is given more than once")
+	if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
+		value = value[1 : len(value)-1]
+	}
+	return value, nil
 }
 
 // readPage reads MaxResults and NextToken from a raw query. Names are case

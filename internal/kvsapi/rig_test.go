@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"log"
@@ -14,12 +15,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"go.uber.org/goleak"
 
 	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/access"
 	"github.com/popkv/popkv/internal/dataplane"
 	"github.com/popkv/popkv/internal/journal"
 	"github.com/popkv/popkv/internal/journal/memjournal"
+	"github.com/popkv/popkv/internal/journal/pebblejournal"
+	"github.com/popkv/popkv/internal/sigv4"
 )
 
 func TestMain(m *testing.M) {
@@ -37,18 +42,33 @@ type driverFactory func(t testing.TB) journal.Driver
 func drivers() map[string]driverFactory {
 	return map[string]driverFactory{
 		"memjournal": func(testing.TB) journal.Driver { return memjournal.New(memjournal.Options{}) },
+		"pebblejournal": func(t testing.TB) journal.Driver {
+			d, err := pebblejournal.Open("data", pebblejournal.Options{FS: vfs.NewMem(), ReserveBytes: -1, BallastBytes: -1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		},
 	}
 }
 
-// A rig is the data plane over an in-memory network: journal, rules, wire and
-// net/http are real; signatures are replaced by a word.
+const (
+	rootKeyID  = "AKIDEXAMPLEROOT"
+	rootSecret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+)
+
+// A rig is the data plane over an in-memory network: journal, access, rules,
+// wire and net/http are the real ones.
 type rig struct {
-	journal *journal.Journal
-	rules   *dataplane.Service
-	handler *Handler
-	pipe    *pipeListener
-	gate    *fakeGate
-	clock   *clock
+	journal   *journal.Journal
+	directory *access.Directory
+	rules     *dataplane.Service
+	handler   *Handler
+	pipe      *pipeListener
+	clock     *clock
+
+	mu   sync.Mutex
+	keys map[string]access.Credentials // by account/user
 }
 
 type rigOptions struct {
@@ -57,23 +77,35 @@ type rigOptions struct {
 	observe  func(*http.Request, Observation)
 	// requestID, if set, is every request's.
 	requestID string
+	tags      map[string]string // of every store
 }
 
 func newRig(t testing.TB, factory driverFactory, o rigOptions) *rig {
 	t.Helper()
-	r := &rig{gate: &fakeGate{}, clock: &clock{at: time.UnixMilli(1767323045678).UTC()}}
+	r := &rig{keys: map[string]access.Credentials{}, clock: &clock{at: time.UnixMilli(1767323045678).UTC()}}
 	drv := factory(t)
 	j, err := journal.Open(context.Background(), drv, journal.Options{Now: r.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.journal = j
-	options := Options{Limits: o.limits, StaleETagConflict: o.conflict, Observe: o.observe}
+	options := Options{Limits: o.limits, StaleETagConflict: o.conflict, Observe: o.observe, Now: r.clock.now}
 	if o.requestID != "" {
 		options.RequestID = func(*http.Request) string { return o.requestID }
 	}
+	r.directory, err = access.Open(context.Background(), j, access.Options{
+		Now: r.clock.now, RootAccount: account,
+		Root: access.Credentials{AccessKeyID: rootKeyID, Secret: access.NewSecret(rootSecret)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o.tags != nil {
+		options.Tags = func(context.Context, popkv.StoreID) (map[string]string, error) { return o.tags, nil }
+	}
+	gate := access.NewGate(r.directory, access.GateOptions{Now: r.clock.now})
 	r.rules = dataplane.New(j, dataplane.Options{Limits: o.limits, Now: r.clock.now})
-	r.handler = New(r.rules, r.gate, options)
+	r.handler = New(r.rules, gate, options)
 	r.pipe = &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	server := &http.Server{Handler: r.handler, ErrorLog: log.New(io.Discard, "", 0)}
 	var serving sync.WaitGroup
@@ -195,60 +227,65 @@ func (l *pipeListener) Close() error {
 
 func (l *pipeListener) Addr() net.Addr { return &net.UnixAddr{Name: "pipe"} }
 
-// A fakeGate reads who signed from one word: `Authorization: test
-// ACCOUNT/USER`, and lets root do everything and others what is in allowed.
-// Everything else about it is as the real gate has it.
-type fakeGate struct {
-	mu      sync.Mutex
-	asked   []string          // "USER ACTION RESOURCE", as policies were asked
-	allowed map[string]string // user → the one action that is allowed
+// A signer is one client's credentials; the zero one signs as root.
+type signer struct {
+	account, user string
+	fault         string // "wrong", "late" or "unknown": what is wrong with it
+	algorithm     sigv4.Algorithm
 }
 
-func (g *fakeGate) Admit(r *http.Request, service string, maxBody int64) (*Admission, error) {
-	if service != "cloudfront-keyvaluestore" {
-		return nil, popkv.Errorf(popkv.BadScope, "Credential should be scoped to a valid service")
+// sign signs a request with body for the data plane.
+func (r *rig) sign(t testing.TB, request *sigv4.Request, body []byte, who signer) {
+	t.Helper()
+	id, secret := r.key(t, who)
+	at := r.clock.now()
+	switch who.fault {
+	case "late":
+		at = at.Add(-time.Hour)
+	case "wrong":
+		secret += "x"
+	case "unknown":
+		id += "X"
 	}
-	if r.ContentLength > maxBody {
-		return nil, popkv.Errorf(popkv.TooLarge, "the body is longer than %d bytes", maxBody)
+	s := sigv4.Signer{Key: sigv4.NewKey(id, secret), Algorithm: who.algorithm, Service: access.ServiceDataPlane, Region: "*"}
+	if err := s.Sign(request, sha256.Sum256(body), at); err != nil {
+		t.Fatal(err)
 	}
-	word := r.Header.Get("Authorization")
-	identity, ok := strings.CutPrefix(word, "test ")
-	caller := popkv.Caller{AccessKeyID: "AKIDEXAMPLE"}
-	caller.Account, caller.User, _ = strings.Cut(identity, "/")
-	switch {
-	case word == "":
-		return nil, popkv.Errorf(popkv.NoCredentials, "Missing Authentication Token")
-	case !ok:
-		return nil, popkv.Errorf(popkv.BadAuthorization, "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header")
-	case caller.User == "wrong":
-		return nil, popkv.Errorf(popkv.Unauthenticated, "the signature does not match")
-	case caller.User == "late":
-		return nil, popkv.Errorf(popkv.BadScope, "Signature expired")
-	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-	if err != nil {
-		return nil, popkv.Wrap(popkv.Malformed, err, "the body cannot be read")
-	}
-	path, query, _ := strings.Cut(r.RequestURI, "?")
-	label, _, _ := strings.Cut(r.Host, ".")
-	if !popkv.IsAccount(label) {
-		label = ""
-	}
-	return &Admission{Caller: caller, Body: body, Path: path, Query: query, HostAccount: label}, nil
 }
 
-func (g *fakeGate) Authorize(_ context.Context, a *Admission, action, resourceARN string, tags func() (map[string]string, error)) error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.asked = append(g.asked, a.Caller.User+" "+action+" "+resourceARN)
-	if a.Caller.IsRoot() || g.allowed[a.Caller.User] == action {
-		return nil
+// key returns the credentials of a user, which are made when they are first
+// asked for.
+func (r *rig) key(t testing.TB, who signer) (id, secret string) {
+	t.Helper()
+	if who.account == "" || who.account == account && who.user == popkv.RootUser {
+		return rootKeyID, rootSecret
 	}
-	if a.Caller.User == "tagged" {
-		of, err := tags()
-		if err != nil || of["team"] == "web" {
-			return err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	owner := who.account + "/" + who.user
+	c, ok := r.keys[owner]
+	if !ok {
+		var err error
+		c, err = r.directory.CreateKey(context.Background(), access.KeyRequest{Account: who.account, User: who.user})
+		if err != nil {
+			t.Fatal(err)
 		}
+		r.keys[owner] = c
 	}
-	return popkv.Errorf(popkv.Denied, "User: %s is not authorized to perform: %s", a.Caller.ARN(), action)
+	return c.AccessKeyID, c.Secret.Reveal()
+}
+
+// allow gives a user of the account a policy that allows one action, on
+// stores with a tag if there is one.
+func (r *rig) allow(t testing.TB, user, action, tag string) {
+	t.Helper()
+	condition := ""
+	if name, value, ok := strings.Cut(tag, "="); ok {
+		condition = `, "Condition": {"StringEquals": {"aws:ResourceTag/` + name + `": "` + value + `"}}`
+	}
+	document := `{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "` + action + `",
+		"Resource": "arn:aws:cloudfront::` + account + `:key-value-store/*"` + condition + `}}`
+	if err := r.directory.PutPolicy(context.Background(), account, user, "test", []byte(document)); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -3,7 +3,6 @@ package kvsapi
 import (
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -97,33 +96,20 @@ func (r *rig) err(t *testing.T, client *http.Client, storePath string, c *smithy
 	if label, ok := strings.CutPrefix(m.tail, "!"); ok {
 		target = PathPrefix + label
 	}
-	req, err := http.NewRequest(m.method, "http://localhost"+target, strings.NewReader(m.body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Header.Set("Authorization", "test "+account+"/root")
-	req.Header.Set("If-Match", popkv.DataETag(1))
+	header := http.Header{"If-Match": {popkv.DataETag(1)}}
 	for name, value := range m.headers {
-		req.Header.Set(name, value)
+		header.Set(name, value)
 		if value == "" {
-			req.Header.Del(name)
+			header.Del(name)
 		}
 	}
-	resp, err := client.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
+	status, got, _, body := r.request(t, client, m.method, target, header, m.body)
 	want := m.name
 	if want == "" {
 		want = c.Response.Headers["x-amzn-errortype"]
 	}
-	if got := resp.Header.Get("x-amzn-errortype"); resp.StatusCode != c.Response.Code || got != want {
-		t.Errorf("%d %s %s, want %d %s", resp.StatusCode, got, body, c.Response.Code, want)
+	if status != c.Response.Code || got != want {
+		t.Errorf("%d %s %s, want %d %s", status, got, body, c.Response.Code, want)
 	}
 	var answer struct{ Message string }
 	if err := json.Unmarshal(body, &answer); err != nil {
