@@ -74,37 +74,32 @@ func (j *Journal) Catalog(ctx context.Context, fn func(tx *Tx) error) error {
 	return unavailable(ErrGuard)
 }
 
-// runTx runs fn on one view, again when that moves on.
+// runTx runs fn on one view, again when that moves on. fn's error is returned
+// as it is.
 func (j *Journal) runTx(ctx context.Context, stamp id128, fn func(tx *Tx) error) (tx *Tx, err error) {
-	for range viewRetries {
-		var view View
-		if view, err = j.drv.View(ctx); err != nil {
-			return nil, unreadable(err)
-		}
+	var fnErr error
+	err = j.look(ctx, func(view View) error {
 		tx = &Tx{j: j, view: view, stamp: stamp, now: j.now(), reads: map[string]Rev{}, writes: map[string][]byte{}}
-		err = fn(tx)
-		if err == nil {
-			err = tx.err
-		}
-		view.Close()
+		fnErr = fn(tx)
 		tx.view = nil
-		if !errors.Is(err, ErrMoved) {
-			return tx, err
+		if fnErr == nil {
+			fnErr = tx.err
 		}
+		if errors.Is(fnErr, ErrMoved) {
+			return fnErr
+		}
+		return nil
+	})
+	if err == nil {
+		err = fnErr
 	}
-	return nil, unreadable(err)
+	return tx, err
 }
 
 // commitCatalog commits with the catalog's turn held.
 func (j *Journal) commitCatalog(ctx context.Context, c *catalogCommit) error {
-	if before := j.catalog.doubt; before != nil {
-		rev, err := j.resettle(ctx, before.attempt, ErrUnknown, 1)
-		if errors.Is(err, errInDoubt) {
-			return err
-		}
-		j.catalog.doubt = nil
-		j.catalog.open.Store(false)
-		j.settled(before, rev)
+	if err := j.clearCatalogDoubt(ctx); err != nil {
+		return err
 	}
 	rev, err := j.settle(ctx, c.attempt)
 	if errors.Is(err, errInDoubt) {
@@ -116,6 +111,24 @@ func (j *Journal) commitCatalog(ctx context.Context, c *catalogCommit) error {
 		j.settled(c, rev)
 	}
 	return err
+}
+
+// clearCatalogDoubt tries to learn the outcome of an earlier change. The caller
+// holds the catalog's turn.
+func (j *Journal) clearCatalogDoubt(ctx context.Context) error {
+	before := j.catalog.doubt
+	if before == nil {
+		return nil
+	}
+	rev, err := j.resettle(ctx, before.attempt, ErrUnknown, 1)
+	if errors.Is(err, errInDoubt) {
+		return err
+	}
+	j.catalog.doubt = nil
+	j.catalog.open.Store(false)
+	j.settled(before, rev)
+	j.log.Info("the outcome of an earlier catalog change is known", "applied", err == nil)
+	return nil
 }
 
 // settled takes stores whose meta a commit has changed, or may have, out of

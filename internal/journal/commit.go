@@ -193,6 +193,7 @@ func (j *Journal) raiseDoubt(s *store, a attempt) {
 	s.doubt = &a
 	j.pin(s.id)
 	j.count.inDoubt.Add(1)
+	j.addChore(s.id, choreSettle)
 	j.log.Warn("the outcome of a write is unknown; the store takes no writes until it is", "store", s.id.String())
 }
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -90,6 +91,36 @@ func TestWhileInDoubtAStoreTakesNoWrites(t *testing.T) {
 					t.Fatalf("%+v", s)
 				}
 				verified(t, d)
+			})
+		})
+	}
+}
+
+// Without another write, housekeeping learns what became of one.
+func TestADoubtDoesNotLastOnceTheDriverAnswers(t *testing.T) {
+	for name, fault := range unknowns {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, gate := gatedDriver()
+				j := open(t, d, journal.Options{})
+				id, other := newStore(t, j), newStore(t, j)
+				gate.all("Commit", fault)
+				_, err := write(j, id, "a", "1")
+				wantKind(t, err, popkv.Unavailable)
+				wantKind(t, j.Catalog(t.Context(), func(tx *journal.Tx) error { return tx.DropStore(other) }), popkv.Unavailable)
+				if s := j.Stats(); s.InDoubt != 2 {
+					t.Fatalf("%+v", s)
+				}
+				gate.all("Commit", memjournal.NoFault)
+				time.Sleep(time.Minute) // of the bubble's clock
+				if s := j.Stats(); s.InDoubt != 0 {
+					t.Fatalf("%+v", s)
+				}
+				if h := head(t, j, id); h.Version != 2 {
+					t.Fatalf("version %d", h.Version)
+				}
+				_, err = j.Head(t.Context(), other)
+				wantKind(t, err, popkv.WrongState)
 			})
 		})
 	}

@@ -134,13 +134,13 @@ func (j *Journal) unpin(s *store) {
 	j.memory.signal()
 }
 
-// publish makes st what readers see, unless a newer meta was seen already, and
-// gives back what the load of it had reserved.
+// publish makes st what readers see, unless a newer meta was seen already or
+// the store is not READY, and gives back what the load of it had reserved.
 func (j *Journal) publish(s *store, st *state, reserved int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.memory.used -= reserved
-	if st.rev < s.floor {
+	if st.rev < s.floor || st.head.Status != popkv.Ready {
 		j.memory.signal()
 		return
 	}
