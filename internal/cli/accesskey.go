@@ -39,9 +39,11 @@ type accessKeyCommand struct {
 func (a *app) accessKeyCommand() *cobra.Command {
 	k := &accessKeyCommand{}
 	cmd := a.group("access-key", "Create, list, rotate and remove access keys", k.create(), k.list(), k.rotate(), k.rm())
-	cmd.Long = `Create, list, rotate and remove access keys of a running server. A
-secret is printed once, when it is made, and cannot be shown again.`
+	cmd.Long = `Create, list, rotate and remove access keys, of a running server or, with
+--data-dir, of one that is not running. A secret is printed once, when it is
+made, and cannot be shown again.`
 	k.on, k.out = a.addKeeper(cmd), a.addOutput(cmd)
+	k.on.offline.addKeys(cmd)
 	return cmd
 }
 
@@ -51,9 +53,7 @@ func (k *accessKeyCommand) create() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "create", Short: "Create an access key and print it with its secret", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if r.Account != "" && !popkv.IsAccount(r.Account) {
-				return usagef(cmd, "--account %s is not 12 digits", r.Account)
-			}
+			r.Account = k.on.offline.account
 			if expires != "" {
 				life, err := config.ParseDuration(expires)
 				if err != nil || life < time.Second {
@@ -70,7 +70,6 @@ func (k *accessKeyCommand) create() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().StringVar(&r.Account, "account", "", "account of the key, 12 digits (default: your own)")
 	cmd.Flags().StringVar(&r.User, "user", popkv.RootUser, "user of the key; root may do everything, others what their policies allow")
 	cmd.Flags().BoolVar(&r.PublicKeyOnly, "public-key-only", false, "let the server keep only the public key: the key then signs with SigV4A alone")
 	cmd.Flags().StringVar(&expires, "expires", "", "make a temporary key with a session token, valid this long: 1h")

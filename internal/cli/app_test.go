@@ -30,7 +30,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 	cases := []struct {
 		name, args, want string
 	}{
-		{"an unknown noun", "stroe ls", `unknown command "stroe", did you mean store?`},
+		{"an unknown noun", "stroe ls", `unknown command "stroe", did you mean serve or store?`},
 		{"an unknown verb", "key gett", `unknown command "gett", did you mean get?`},
 		{"a missing verb", "key", "needs a verb"},
 		{"an unknown flag", "store ls --lgo", "unknown flag: --lgo"},

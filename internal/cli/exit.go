@@ -62,7 +62,7 @@ func (a *app) exit(ctx context.Context, err error) int {
 	if err == nil {
 		return exitOK
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		fmt.Fprintln(a.stderr, "popkv: interrupted")
 		return exitInterrupted
 	}
@@ -94,6 +94,9 @@ func exitCode(err error) int {
 		return exitCodeOf(status, api.ErrorCode(), api.ErrorMessage())
 	case unreachable(err):
 		return exitUnreachable
+	}
+	if code, ok := kindCode(err); ok {
+		return code
 	}
 	return exitFailed
 }

@@ -60,7 +60,7 @@ func TestExitCodeOfOtherErrors(t *testing.T) {
 	cancel()
 	var stderr strings.Builder
 	a := &app{stderr: &stderr}
-	if got := a.exit(ctx, errors.New("x")); got != exitInterrupted {
+	if got := a.exit(ctx, fmt.Errorf("x: %w", context.Cause(ctx))); got != exitInterrupted {
 		t.Errorf("after a cancel: exit code %d", got)
 	}
 }

@@ -52,9 +52,9 @@ The commands for stores and keys work against popkv and against AWS.
 
 func (a *app) root() *cobra.Command {
 	root := a.group("popkv", "A self-hosted Amazon CloudFront KeyValueStore",
-		a.configCommand(), a.envCommand(), a.doctorCommand(),
+		a.devCommand(), a.serveCommand(), a.configCommand(), a.envCommand(), a.doctorCommand(),
 		a.storeCommand(), a.keyCommand(),
-		a.accessKeyCommand(), a.policyCommand(),
+		a.accessKeyCommand(), a.policyCommand(), a.verifyCommand(), a.backupCommand(),
 		a.versionCommand(),
 	)
 	root.Long = rootHelp
@@ -88,7 +88,7 @@ func (a *app) group(use, short string, children ...*cobra.Command) *cobra.Comman
 func suggest(cmd *cobra.Command, word string) string {
 	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(word); len(near) > 0 {
-		return ", did you mean " + near[0] + "?"
+		return ", did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return ""
 }

@@ -39,6 +39,7 @@ func (a *app) policyCommand() *cobra.Command {
 	cmd.Long = `Manage the policies of users: AWS JSON documents that say what a user may do.
 They belong to the user, so a rotated access key keeps them.`
 	p.on, p.out = a.addKeeper(cmd), a.addOutput(cmd)
+	p.on.offline.addKeys(cmd)
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"path/filepath"
 	"time"
 
 	"github.com/popkv/popkv"
@@ -146,6 +147,11 @@ func Default(command Command) Config {
 // derive fills the settings whose default depends on others.
 func (c *Config) derive() {
 	if c.SecretsKeyFile == "" && !c.InMemory {
-		c.SecretsKeyFile = c.DataDir + ".key"
+		c.SecretsKeyFile = SecretsKeyFileOf(c.DataDir)
 	}
 }
+
+// SecretsKeyFileOf is where a data directory's secrets key file is unless a
+// setting says otherwise: beside it, so that a copy of the one is no copy of
+// the other.
+func SecretsKeyFileOf(dataDir string) string { return filepath.Clean(dataDir) + ".key" }
