@@ -125,6 +125,19 @@ func TestRule2OnePlaceForCredentials(t *testing.T) {
 	if got := presigned.reason(dataPlane(), key); got != "BadAuthorization" {
 		t.Errorf("query where only the header is accepted: %s", got)
 	}
+	// A query form that would be accepted where it is allowed, and alone.
+	genuine := presign(t, key, "20261123T120000Z", "60")
+	if got := genuine.reason(NewVerifier(Config{Service: "popkv"}), key); got != "BadAuthorization" {
+		t.Errorf("a genuine query form where only the header is accepted: %s", got)
+	}
+	queryToo := NewVerifier(Config{Service: "popkv", Query: true})
+	if got := genuine.reason(queryToo, key); got != "accepted" {
+		t.Errorf("a genuine query form where it is accepted: %s", got)
+	}
+	genuine.Header["Authorization"] = []string{"Bearer x"}
+	if got := genuine.reason(queryToo, key); got != "BadAuthorization" {
+		t.Errorf("a genuine query form beside a header: %s", got)
+	}
 	if got := (&rawMessage{Request: Request{Method: "GET", Host: "h", Target: "/a"}}).reason(dataPlane(), key); got != "NoCredentials" {
 		t.Errorf("no credentials: %s", got)
 	}
@@ -199,12 +212,17 @@ func TestRule4Scope(t *testing.T) {
 
 func TestRule5SignedHeaders(t *testing.T) {
 	key := secretKey()
-	for _, list := range []string{
-		"if-match;x-amz-date;x-amz-region-set", "host;if-match;x-amz-region-set", "host;if-match;x-amz-date", "host",
+	for list, missing := range map[string]string{
+		"if-match;x-amz-date;x-amz-region-set": "Host", "host;if-match;x-amz-region-set": "X-Amz-Date",
+		"host;if-match;x-amz-date": "X-Amz-Region-Set", "host": "X-Amz-Date",
 	} {
 		f := honest()
 		f.signedHeaders = list
-		refuse(t, "only "+list+" signed", f.request(t, key), "BadAuthorization")
+		m := f.request(t, key)
+		refuse(t, "only "+list+" signed", m, "BadAuthorization")
+		if err := m.verify(dataPlane(), noon(), key); err == nil || err.Error() != "the "+missing+" header is not signed" {
+			t.Errorf("only %s signed: %v, want %s named", list, err, missing)
+		}
 	}
 	extra := honest().request(t, key)
 	extra.Header["X-Amz-Meta"] = []string{"added on the way"}
