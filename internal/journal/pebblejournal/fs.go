@@ -79,6 +79,11 @@ func (g *guardFS) Create(name string, category vfs.DiskWriteCategory) (f vfs.Fil
 		f, err = g.FS.Create(name, category)
 		return err
 	})
+	if err == nil && g.vital(name) && strings.HasPrefix(g.PathBase(name), "MANIFEST-") {
+		// The engine lets a marker name the new manifest before it syncs the
+		// directory. A power cut must not keep the marker alone.
+		err = g.sync(g.dir, func() error { return syncDir(g.FS, g.dir) })
+	}
 	return g.file(name, f, err)
 }
 
@@ -119,6 +124,16 @@ func (g *guardFS) Remove(name string) error {
 func (g *guardFS) RemoveAll(name string) error {
 	g.latch.freeze()
 	return g.FS.RemoveAll(name)
+}
+
+// List is vital although it only reads: an engine that meets its failure after
+// it has begun to open panics on a goroutine of its own.
+func (g *guardFS) List(name string) ([]string, error) {
+	names, err := g.FS.List(name)
+	if err != nil && g.vital(name) {
+		return nil, g.fail("list", name, err)
+	}
+	return names, err
 }
 
 func (g *guardFS) Unwrap() vfs.FS { return g.FS }

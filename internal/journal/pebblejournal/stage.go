@@ -17,7 +17,8 @@ const (
 
 // Stage is [journal.Driver.Stage]. The puts go to the engine unsynced, past
 // the queue, in slices, each of them under the guard; one caller stages at a
-// time, no faster than the disk takes it.
+// time, no faster than the disk takes it. When ctx ends or the driver fails in
+// the middle of a slice the outcome is unknown.
 func (d *Driver) Stage(ctx context.Context, g journal.Guard, puts []journal.Op) error {
 	if err := journal.CheckStage(puts); err != nil {
 		return err
@@ -26,7 +27,23 @@ func (d *Driver) Stage(ctx context.Context, g journal.Guard, puts []journal.Op) 
 	if err != nil {
 		return err
 	}
-	defer done()
+	staged := make(chan error, 1)
+	go func() { // the engine may hold a slice up for as long as the disk is full
+		defer done()
+		defer d.latch.guard()
+		staged <- d.stageAll(ctx, g, puts)
+	}()
+	select {
+	case err := <-staged:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: %w", journal.ErrUnknown, context.Cause(ctx))
+	case <-d.latch.tripped:
+		return fmt.Errorf("%w: %w", journal.ErrFailed, d.latch.cause())
+	}
+}
+
+func (d *Driver) stageAll(ctx context.Context, g journal.Guard, puts []journal.Op) error {
 	select {
 	case d.stageTurn <- struct{}{}:
 		defer func() { <-d.stageTurn }()
@@ -60,7 +77,6 @@ func (d *Driver) Stage(ctx context.Context, g journal.Guard, puts []journal.Op) 
 }
 
 func (d *Driver) stageSlice(g journal.Guard, puts []journal.Op) (err error) {
-	defer d.latch.guard()
 	d.write.Lock()
 	defer d.write.Unlock()
 	if cause := d.latch.cause(); cause != nil {
