@@ -33,7 +33,7 @@ func readPut(body []byte) (value string, err error) {
 	given := false
 	err = readDocument(body, func(r bodyReader, name string) (err error) {
 		if name == "Value" {
-			value, given, err = r.text("/Value")
+			value, given, err = r.text(place{member: "Value"})
 			return err
 		}
 		return r.skip()
@@ -54,14 +54,14 @@ func readUpdate(body []byte) (puts []popkv.Item, deletes []string, err error) {
 	err = readDocument(body, func(r bodyReader, name string) error {
 		switch name {
 		case "Puts":
-			return r.list("/Puts", func(path string) error {
-				item, err := r.item(path, true, &missing)
+			return r.list(name, func(at place) error {
+				item, err := r.item(at, true, &missing)
 				puts = append(puts, item)
 				return err
 			})
 		case "Deletes":
-			return r.list("/Deletes", func(path string) error {
-				item, err := r.item(path, false, &missing)
+			return r.list(name, func(at place) error {
+				item, err := r.item(at, false, &missing)
 				deletes = append(deletes, item.Key)
 				return err
 			})
@@ -74,29 +74,49 @@ func readUpdate(body []byte) (puts []popkv.Item, deletes []string, err error) {
 	return puts, deletes, err
 }
 
+// A place is a value of a body. It is spelled only in an error.
+type place struct {
+	list   string // "" outside of a list
+	index  int
+	member string // "" for an element itself
+}
+
+// String is the place as a path: /Value, /Puts/3, /Puts/3/Key.
+func (at place) String() string {
+	path := ""
+	if at.list != "" {
+		path = "/" + at.list + "/" + strconv.Itoa(at.index)
+	}
+	if at.member != "" {
+		path += "/" + at.member
+	}
+	return path
+}
+
 // item reads an element of Puts or, without a value, of Deletes. The first
 // required member that is missing is told in *missing: a document that cannot
 // be read is told first.
-func (r bodyReader) item(path string, withValue bool, missing *error) (popkv.Item, error) {
+func (r bodyReader) item(at place, withValue bool, missing *error) (popkv.Item, error) {
 	var item popkv.Item
 	hasKey, hasValue := false, !withValue
-	err := r.object(path, func(name string) (err error) {
+	err := r.object(at, func(name string) (err error) {
+		member := place{at.list, at.index, name}
 		switch {
 		case name == "Key":
-			item.Key, hasKey, err = r.text(path + "/Key")
+			item.Key, hasKey, err = r.text(member)
 		case name == "Value" && withValue:
-			item.Value, hasValue, err = r.text(path + "/Value")
+			item.Value, hasValue, err = r.text(member)
 		default:
 			err = r.skip()
 		}
 		return err
 	})
-	switch {
-	case err != nil || *missing != nil:
-	case !hasKey:
-		*missing = dataplane.MissingMember(path + "/Key")
-	case !hasValue:
-		*missing = dataplane.MissingMember(path + "/Value")
+	if err == nil && *missing == nil && !(hasKey && hasValue) {
+		at.member = "Key"
+		if hasKey {
+			at.member = "Value"
+		}
+		*missing = dataplane.MissingMember(at.String())
 	}
 	return item, err
 }
@@ -108,7 +128,7 @@ func readDocument(body []byte, member func(r bodyReader, name string) error) err
 		return nil
 	}
 	r := newBodyReader(body)
-	if err := r.object("", func(name string) error { return member(r, name) }); err != nil {
+	if err := r.object(place{}, func(name string) error { return member(r, name) }); err != nil {
 		return err
 	}
 	if _, err := r.dec.ReadToken(); err != io.EOF {
@@ -118,17 +138,17 @@ func readDocument(body []byte, member func(r bodyReader, name string) error) err
 }
 
 // object reads an object and calls member with each name; member reads the
-// value. The path of the document is empty.
-func (r bodyReader) object(path string, member func(name string) error) error {
-	if err := r.open('{', path, "an object"); err != nil {
+// value.
+func (r bodyReader) object(at place, member func(name string) error) error {
+	if err := r.open('{', at, "an object"); err != nil {
 		return err
 	}
 	for r.dec.PeekKind() != '}' {
-		name, err := r.token()
+		name, err := r.name()
 		if err != nil {
 			return err
 		}
-		if err := member(name.String()); err != nil {
+		if err := member(name); err != nil {
 			return err
 		}
 	}
@@ -136,18 +156,37 @@ func (r bodyReader) object(path string, member func(name string) error) error {
 	return err
 }
 
-// list reads an array and calls element with each element's path; element
+// name reads a member's name. The names that we know cost no allocation.
+func (r bodyReader) name() (string, error) {
+	raw, err := r.dec.ReadValue()
+	if err != nil {
+		return "", r.problem(err)
+	}
+	switch string(raw) {
+	case `"Key"`:
+		return "Key", nil
+	case `"Value"`:
+		return "Value", nil
+	}
+	name, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil {
+		return "", r.problem(err)
+	}
+	return string(name), nil
+}
+
+// list reads an array and calls element with each element's place; element
 // reads it. Null stands for an absent list.
-func (r bodyReader) list(path string, element func(path string) error) error {
+func (r bodyReader) list(name string, element func(at place) error) error {
 	if r.dec.PeekKind() == 'n' {
 		_, err := r.token()
 		return err
 	}
-	if err := r.open('[', path, "a list"); err != nil {
+	if err := r.open('[', place{member: name}, "a list"); err != nil {
 		return err
 	}
 	for i := 0; r.dec.PeekKind() != ']'; i++ {
-		if err := element(path + "/" + strconv.Itoa(i)); err != nil {
+		if err := element(place{list: name, index: i}); err != nil {
 			return err
 		}
 	}
@@ -156,7 +195,7 @@ func (r bodyReader) list(path string, element func(path string) error) error {
 }
 
 // text reads a string. Null counts as not given.
-func (r bodyReader) text(path string) (s string, given bool, err error) {
+func (r bodyReader) text(at place) (s string, given bool, err error) {
 	token, err := r.token()
 	if err != nil {
 		return "", false, err
@@ -167,17 +206,17 @@ func (r bodyReader) text(path string) (s string, given bool, err error) {
 	case 'n':
 		return "", false, nil
 	}
-	return "", false, wrongType(path, "a string")
+	return "", false, wrongType(at, "a string")
 }
 
 // open reads the token that begins an object or a list.
-func (r bodyReader) open(kind jsontext.Kind, path, want string) error {
+func (r bodyReader) open(kind jsontext.Kind, at place, want string) error {
 	token, err := r.token()
 	if err != nil {
 		return err
 	}
 	if token.Kind() != kind {
-		return wrongType(path, want)
+		return wrongType(at, want)
 	}
 	return nil
 }
@@ -196,19 +235,25 @@ func (r bodyReader) skip() error {
 
 func (r bodyReader) token() (jsontext.Token, error) {
 	token, err := r.dec.ReadToken()
-	if err == nil && r.dec.StackDepth() > maxDepth {
-		return token, popkv.Errorf(popkv.Malformed, "the request body nests deeper than %d", maxDepth)
-	}
-	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return token, popkv.Errorf(popkv.Malformed, "the request body gives a member twice, near byte %d", r.dec.InputOffset())
-	}
 	if err != nil {
-		return token, popkv.Errorf(popkv.Malformed, "the request body is not valid JSON in UTF-8, near byte %d", r.dec.InputOffset())
+		return token, r.problem(err)
+	}
+	if r.dec.StackDepth() > maxDepth {
+		return token, popkv.Errorf(popkv.Malformed, "the request body nests deeper than %d", maxDepth)
 	}
 	return token, nil
 }
 
-func wrongType(path, want string) error {
+// problem tells what the decoder found, and where, without a part of the body.
+func (r bodyReader) problem(err error) error {
+	if errors.Is(err, jsontext.ErrDuplicateName) {
+		return popkv.Errorf(popkv.Malformed, "the request body gives a member twice, near byte %d", r.dec.InputOffset())
+	}
+	return popkv.Errorf(popkv.Malformed, "the request body is not valid JSON in UTF-8, near byte %d", r.dec.InputOffset())
+}
+
+func wrongType(at place, want string) error {
+	path := at.String()
 	if path == "" {
 		return popkv.Errorf(popkv.Malformed, "the request body must be %s", want)
 	}

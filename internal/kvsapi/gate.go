@@ -3,6 +3,7 @@ package kvsapi
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/access"
@@ -23,7 +24,8 @@ type Gate interface {
 // authorize returns the store that the route names if the caller may use the
 // operation on it. A host label that names another account than the ARN is
 // refused (assumed), as is an ARN of another account. Policies see the ARN in
-// its canonical spelling, so that upper-case digits are no way around them.
+// its canonical spelling, so that upper-case digits in the id, the one liberty
+// of an ARN that can be parsed, are no way around them.
 func (h *Handler) authorize(r *http.Request, admitted *access.Admission, route route) (dataplane.Target, error) {
 	arn, err := popkv.ParseARN(route.arn)
 	if err != nil {
@@ -42,6 +44,10 @@ func (h *Handler) authorize(r *http.Request, admitted *access.Admission, route r
 		}
 		return h.tags(r.Context(), target.Store)
 	}
-	err = h.gate.Authorize(r.Context(), admitted, access.ServiceDataPlane+":"+route.operation, target.ARN().String(), tags)
+	resource := route.arn
+	if strings.ToLower(arn.Name) != arn.Name {
+		resource = target.ARN().String()
+	}
+	err = h.gate.Authorize(r.Context(), admitted, string(route.operation), resource, tags)
 	return target, err
 }

@@ -5,24 +5,32 @@ import (
 	"unicode/utf8"
 
 	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/access"
 )
 
-// The operations, by the names that AWS gives them.
+// An operation is spelled as policies spell its action.
+type operation string
+
+const actionPrefix = access.ServiceDataPlane + ":"
+
 const (
-	describeKeyValueStore = "DescribeKeyValueStore"
-	getKey                = "GetKey"
-	listKeys              = "ListKeys"
-	putKey                = "PutKey"
-	deleteKey             = "DeleteKey"
-	updateKeys            = "UpdateKeys"
+	describeKeyValueStore operation = actionPrefix + "DescribeKeyValueStore"
+	getKey                operation = actionPrefix + "GetKey"
+	listKeys              operation = actionPrefix + "ListKeys"
+	putKey                operation = actionPrefix + "PutKey"
+	deleteKey             operation = actionPrefix + "DeleteKey"
+	updateKeys            operation = actionPrefix + "UpdateKeys"
 )
+
+// name is the operation's name on the wire.
+func (o operation) name() string { return string(o[len(actionPrefix):]) }
 
 // PathPrefix begins the path of every request of the data plane.
 const PathPrefix = "/key-value-stores/"
 
 // A route is what a method and a path ask for.
 type route struct {
-	operation string
+	operation operation
 	arn       string // decoded, not checked
 	key       string // still escaped; for the operations on one key
 }
@@ -61,25 +69,31 @@ func match(method, path string) (route, error) {
 		return route{}, unknownOperation()
 	}
 	if !below {
-		return pick(method, route{arn: arn}, "GET", describeKeyValueStore)
+		return pick(method, route{arn: arn}, choice{"GET", describeKeyValueStore})
 	}
 	keys, key, below := strings.Cut(tail, "/")
 	switch {
 	case keys != "keys":
 		return route{}, unknownOperation()
 	case !below:
-		return pick(method, route{arn: arn}, "GET", listKeys, "POST", updateKeys)
+		return pick(method, route{arn: arn}, choice{"GET", listKeys}, choice{"POST", updateKeys})
 	case strings.Contains(key, "/"):
 		return route{}, popkv.Errorf(popkv.UnknownOperation, "the path matches no operation: a key is one segment of the path, so a slash in it is sent as %%2F")
 	}
-	return pick(method, route{arn: arn, key: key}, "GET", getKey, "PUT", putKey, "DELETE", deleteKey)
+	return pick(method, route{arn: arn, key: key}, choice{"GET", getKey}, choice{"PUT", putKey}, choice{"DELETE", deleteKey})
+}
+
+// A choice is what one method of a path asks for.
+type choice struct {
+	method    string
+	operation operation
 }
 
 // pick completes r with the operation of method.
-func pick(method string, r route, operations ...string) (route, error) {
-	for i := 0; i < len(operations); i += 2 {
-		if operations[i] == method {
-			r.operation = operations[i+1]
+func pick(method string, r route, choices ...choice) (route, error) {
+	for _, c := range choices {
+		if c.method == method {
+			r.operation = c.operation
 			return r, nil
 		}
 	}
@@ -94,10 +108,10 @@ func unknownOperation() error {
 // and bytes that are not UTF-8 fail with [popkv.Malformed]. A segment without
 // escapes costs no allocation.
 func unescape(segment string) (string, error) {
-	i := strings.IndexByte(segment, '%')
-	if i >= 0 {
-		b := make([]byte, i, len(segment))
-		copy(b, segment)
+	if i := strings.IndexByte(segment, '%'); i >= 0 {
+		var b strings.Builder
+		b.Grow(len(segment))
+		b.WriteString(segment[:i])
 		for ; i < len(segment); i++ {
 			c := segment[i]
 			if c == '%' {
@@ -112,9 +126,9 @@ func unescape(segment string) (string, error) {
 				c = hi<<4 | lo
 				i += 2
 			}
-			b = append(b, c)
+			b.WriteByte(c)
 		}
-		segment = string(b)
+		segment = b.String()
 	}
 	if !utf8.ValidString(segment) {
 		return "", popkv.Errorf(popkv.Malformed, "the path or query is not valid UTF-8")

@@ -145,8 +145,8 @@ func TestVectorsCapturedPaths(t *testing.T) {
 			continue
 		}
 		key, err := unescape(r.key)
-		if err != nil || r.operation != c.Op || r.arn != c.Params.KvsARN || key != c.Params.Key {
-			t.Errorf("%s: read %s of %q in %s, %v; sent %s of %q in %s", c.ID, r.operation, key, r.arn, err, c.Op, c.Params.Key, c.Params.KvsARN)
+		if err != nil || r.operation.name() != c.Op || r.arn != c.Params.KvsARN || key != c.Params.Key {
+			t.Errorf("%s: read %s of %q in %s, %v; sent %s of %q in %s", c.ID, r.operation.name(), key, r.arn, err, c.Op, c.Params.Key, c.Params.KvsARN)
 		}
 		cases++
 	}
