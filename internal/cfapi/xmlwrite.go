@@ -2,9 +2,10 @@ package cfapi
 
 import (
 	"bytes"
-	"encoding/xml"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // A writer writes one response document, without white space between
@@ -31,7 +32,21 @@ func (w *writer) element(name string, content func()) {
 
 // text writes an element that holds text.
 func (w *writer) text(name, text string) {
-	w.element(name, func() { xml.EscapeText(&w.buf, []byte(text)) })
+	w.element(name, func() { w.buf.WriteString(escape(text)) })
+}
+
+// escape writes text as it may stand between two tags. A carriage return would
+// be read back as a line feed, and what XML cannot express (no comment that
+// came as XML holds any) becomes U+FFFD.
+func escape(text string) string {
+	text = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\t', r == '\n', r == '\r', r >= 0x20 && r != 0xFFFE && r != 0xFFFF:
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\r", "&#xD;").Replace(text)
 }
 
 func (w *writer) number(name string, n int) { w.text(name, strconv.Itoa(n)) }
