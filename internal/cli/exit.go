@@ -135,7 +135,7 @@ func unreachable(err error) bool {
 		name      *net.DNSError
 		request   *url.Error
 	)
-	return errors.As(err, &operation) || errors.As(err, &name) || errors.As(err, &request) || errors.Is(err, context.DeadlineExceeded)
+	return errors.As(err, &operation) && operation.Op != "listen" || errors.As(err, &name) || errors.As(err, &request) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // explain turns err into one line: the server's own words where it answered,
@@ -150,7 +150,7 @@ func explain(err error) string {
 	switch {
 	case errors.As(err, &dns):
 		return prefixOf(err) + "cannot resolve " + dns.Name + " (`popkv doctor` checks the way to the server)"
-	case errors.As(err, &op):
+	case errors.As(err, &op) && op.Op == "dial":
 		return prefixOf(err) + op.Error() + " (is the server running? `popkv doctor` checks the way to it)"
 	}
 	return err.Error()
