@@ -215,7 +215,7 @@ func FuzzReadToken(f *testing.F) {
 func TestTheRequestRateIsOffUnlessSet(t *testing.T) {
 	r := newRig(t, popkv.DefaultLimits())
 	for range 1000 {
-		if err := r.Admit(account); err != nil {
+		if err := r.Throttle(account); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -226,7 +226,7 @@ func TestTheRequestRateIsPerAccountAndSecond(t *testing.T) {
 	limits.RequestsPerSecond = 3
 	r := newRig(t, limits)
 	spend := func(account string) (n int) {
-		for r.Admit(account) == nil {
+		for r.Throttle(account) == nil {
 			n++
 		}
 		return n
@@ -234,7 +234,7 @@ func TestTheRequestRateIsPerAccountAndSecond(t *testing.T) {
 	if a, b := spend(account), spend("999999999999"); a != 3 || b != 3 {
 		t.Errorf("at once: %d and %d requests, want 3 each", a, b)
 	}
-	fails(t, r.Admit(account), popkv.Throttled, "Rate exceeded")
+	fails(t, r.Throttle(account), popkv.Throttled, "Rate exceeded")
 	r.now = r.now.Add(time.Second)
 	if n := spend(account); n != 3 {
 		t.Errorf("after a second: %d requests, want 3", n)

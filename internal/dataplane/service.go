@@ -78,10 +78,10 @@ func (s *Service) Open(caller popkv.Caller, arn popkv.ARN) (Target, error) {
 	return Target{Caller: caller, Store: id}, nil
 }
 
-// Admit counts one request of the account. It fails with [popkv.Throttled]
+// Throttle counts one request of the account. It fails with [popkv.Throttled]
 // when the account has made more than RequestsPerSecond, which is off by
 // default (divergence 18).
-func (s *Service) Admit(account string) error {
+func (s *Service) Throttle(account string) error {
 	if s.throttle == nil || s.throttle.allow(account) {
 		return nil
 	}

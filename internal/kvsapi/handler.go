@@ -17,7 +17,7 @@ import (
 
 // Rules are the six operations. *dataplane.Service is the one implementation.
 type Rules interface {
-	Admit(account string) error
+	Throttle(account string) error
 	Open(caller popkv.Caller, arn popkv.ARN) (dataplane.Target, error)
 	Describe(ctx context.Context, t dataplane.Target) (dataplane.Description, error)
 	Get(ctx context.Context, t dataplane.Target, key string) (dataplane.Found, error)
@@ -168,7 +168,7 @@ func (h *Handler) serve(r *http.Request, a *answer, seen *Observation) error {
 		return err
 	}
 	seen.Store = target.Store
-	if err := h.rules.Admit(target.Caller.Account); err != nil {
+	if err := h.rules.Throttle(target.Caller.Account); err != nil {
 		return err
 	}
 	if err := checkTypes(r, admitted, modelled); err != nil {
