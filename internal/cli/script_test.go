@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"syscall"
@@ -26,7 +27,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the commands as a user does. Each script has an in-memory
-// server of its own, which POPKV_ENDPOINT names, in account 000000000000.
+// server of its own, which POPKV_ENDPOINT names, in account 000000000000; its
+// stores at first are those of seed/*.json.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:   "testdata/script",
@@ -41,12 +43,15 @@ func TestScripts(t *testing.T) {
 func liveServer(env *testscript.Env) error {
 	cfg := config.Default(config.Dev)
 	cfg.Listen, cfg.Admin.Listen = "localhost:0", "localhost:0"
-	cfg.InMemory, cfg.SeedDir = true, ""
+	cfg.InMemory, cfg.SeedDir = true, filepath.Join(env.WorkDir, "seed")
 	s, err := server.New(context.Background(), cfg, server.Options{})
 	if err != nil {
 		return err
 	}
 	if err := s.Listen(context.Background()); err != nil {
+		return err
+	}
+	if _, err := s.Seed(context.Background()); err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancel(context.Background())
