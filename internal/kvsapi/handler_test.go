@@ -281,3 +281,21 @@ func FuzzReadPage(f *testing.F) {
 		}
 	})
 }
+
+// TestUpperCaseIDsAreNoWayAroundAPolicy: policies compare text, and an id may
+// be sent in either case.
+func TestUpperCaseIDsAreNoWayAroundAPolicy(t *testing.T) {
+	p := newPlayer(t, drivers()["memjournal"], "")
+	document := `{"Statement": [
+		{"Effect": "Allow", "Action": "*", "Resource": "*"},
+		{"Effect": "Deny", "Action": "*", "Resource": "` + p.words["{arn}"] + `"}]}`
+	if err := p.rig.directory.PutPolicy(context.Background(), account, "eve", "all-but-one", []byte(document)); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"{uuid}", "{UUID}"} {
+		response := p.play(t, "GET /key-value-stores/arn:aws:cloudfront::123456789012:key-value-store%2F"+id+" HTTP/1.1\nSigner: eve\n\n")
+		if !strings.HasPrefix(response, "HTTP/1.1 403 ") || !strings.Contains(response, "explicit deny") {
+			t.Errorf("with the id as %s: %s", id, response)
+		}
+	}
+}
