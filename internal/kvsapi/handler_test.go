@@ -286,7 +286,7 @@ func FuzzReadPage(f *testing.F) {
 // be sent in either case.
 func TestUpperCaseIDsAreNoWayAroundAPolicy(t *testing.T) {
 	p := newPlayer(t, drivers()["memjournal"], "")
-	document := `{"Statement": [
+	document := `{"Version": "2012-10-17", "Statement": [
 		{"Effect": "Allow", "Action": "*", "Resource": "*"},
 		{"Effect": "Deny", "Action": "*", "Resource": "` + p.words["{arn}"] + `"}]}`
 	if err := p.rig.directory.PutPolicy(context.Background(), account, "eve", "all-but-one", []byte(document)); err != nil {
