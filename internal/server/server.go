@@ -52,46 +52,48 @@ type Server struct {
 
 // New opens storage, which may refuse damaged or newer data, and assembles the
 // server. Nothing listens yet.
-func New(ctx context.Context, cfg config.Config, o Options) (s *Server, err error) {
+func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s = &Server{cfg: cfg, o: o, log: o.Logger, draining: make(chan struct{})}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
-	if cfg.TLS.Enabled() {
-		if s.cert, err = loadCertificate(cfg.TLS.CertFile, cfg.TLS.KeyFile); err != nil {
-			return nil, err
+	s := &Server{cfg: cfg, o: o, log: o.Logger, draining: make(chan struct{})}
+	if err := s.assemble(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) assemble(ctx context.Context) (err error) {
+	if s.cfg.TLS.Enabled() {
+		if s.cert, err = loadCertificate(s.cfg.TLS.CertFile, s.cfg.TLS.KeyFile); err != nil {
+			return err
 		}
 	}
 	source, err := s.importSource()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.openStorage(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.openDirectory(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	s.metrics = newMetrics(s)
-	s.conns = newConnections(cfg.HTTP.MaxConnections, perAddress(cfg.HTTP.MaxConnections), s.metrics.refusedConnections.Inc)
+	s.conns = newConnections(s.cfg.HTTP.MaxConnections, perAddress(s.cfg.HTTP.MaxConnections), s.metrics.refusedConnections.Inc)
 	s.control = controlplane.New(s.journal, controlplane.Options{
-		Limits:                 cfg.Limits,
+		Limits:                 s.cfg.Limits,
 		Logger:                 s.log,
-		Now:                    o.Now,
-		DelayTransientStatuses: cfg.DelayTransientStatus,
+		Now:                    s.o.Now,
+		DelayTransientStatuses: s.cfg.DelayTransientStatus,
 		Source:                 source,
 		Progress:               s.metrics.importProgress,
 	})
 	s.handler = s.routes()
-	return s, nil
+	return nil
 }
 
 // perAddress is the share of the connections that one address may have: most

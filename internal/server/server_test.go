@@ -156,3 +156,31 @@ func TestHealthAndMetrics(t *testing.T) {
 		}
 	}
 }
+
+// A start that fails once panicked while it cleaned up.
+func TestStartWithoutRootKeyOrTerminal(t *testing.T) {
+	cfg := config.Default(config.Serve)
+	cfg.AccountID, cfg.DataDir = "123456789012", filepath.Join(t.TempDir(), "data")
+	cfg.SecretsKeyFile = cfg.DataDir + ".key"
+	_, err := New(t.Context(), cfg, Options{})
+	if err == nil || !strings.Contains(err.Error(), "popkv access-key create --account 123456789012 --user root") {
+		t.Fatalf("got %v, want the command that makes a root key", err)
+	}
+	shown := new(strings.Builder)
+	s, err := New(t.Context(), cfg, Options{Terminal: shown})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(shown.String(), "AWS_SECRET_ACCESS_KEY=") {
+		t.Fatalf("a terminal was shown %q", shown)
+	}
+	if s, err = New(t.Context(), cfg, Options{}); err != nil {
+		t.Fatalf("the second start: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
