@@ -28,16 +28,19 @@ const (
 //
 // The checksum is CRC-32C of the lines before it.
 func encodeFormat(id journal.ID) []byte {
-	text := fmt.Sprintf("%s%d\nidentity %x\n", formatLine, formatVersion, id[:])
-	return fmt.Appendf(nil, "%schecksum %08x\n", text, checksum([]byte(text)))
+	return []byte(sealFormat(fmt.Sprintf("%s%d\nidentity %x\n", formatLine, formatVersion, id[:])))
+}
+
+func sealFormat(text string) string {
+	return fmt.Sprintf("%schecksum %08x\n", text, checksum([]byte(text)))
 }
 
 // decodeFormat accepts what encodeFormat makes and nothing else. A newer
 // version may add lines; its first and last ones stay as they are.
 func decodeFormat(b []byte) (id journal.ID, err error) {
 	damaged := fmt.Errorf("%w: %s is not readable", ErrDamaged, formatName)
-	text, sum, ok := strings.Cut(string(b), "checksum ")
-	if !ok || sum != fmt.Sprintf("%08x\n", checksum([]byte(text))) {
+	text, _, _ := strings.Cut(string(b), "checksum ")
+	if string(b) != sealFormat(text) {
 		return id, damaged
 	}
 	var version int
@@ -48,7 +51,10 @@ func decodeFormat(b []byte) (id journal.ID, err error) {
 		return id, fmt.Errorf("%w: it has format %d, this one reads up to %d", ErrNewer, version, formatVersion)
 	}
 	_, line, _ := strings.Cut(text, "\nidentity ")
-	if n, err := hex.Decode(id[:], []byte(strings.TrimSuffix(line, "\n"))); err != nil || n != len(id) {
+	if len(line) != hex.EncodedLen(len(id))+1 {
+		return id, damaged
+	}
+	if _, err := hex.Decode(id[:], []byte(line[:len(line)-1])); err != nil || string(encodeFormat(id)) != string(b) {
 		return id, damaged
 	}
 	return id, nil
