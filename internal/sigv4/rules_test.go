@@ -409,3 +409,15 @@ func TestRule10UnknownKeyTakesTheSameTime(t *testing.T) {
 		}
 	}
 }
+
+// Divergence 17: AWS takes SigV4 for us-east-1 alone.
+func TestSigV4IsTakenForAnyRegion(t *testing.T) {
+	key := secretKey()
+	for _, region := range []string{"us-east-1", "eu-west-1", "local"} {
+		f := honestSigV4()
+		f.scope = "20261123/" + region + "/cloudfront-keyvaluestore/aws4_request"
+		if got := f.request(t, key).reason(dataPlane(), key); got != "accepted" {
+			t.Errorf("region %s: %s", region, got)
+		}
+	}
+}
