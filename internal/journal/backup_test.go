@@ -3,6 +3,7 @@ package journal_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -153,6 +154,36 @@ func TestABackupWithAFlawIsRefused(t *testing.T) {
 			}
 			if _, err := journal.Open(t.Context(), d, journal.Options{}); err == nil || !strings.Contains(err.Error(), "restore") {
 				t.Errorf("%s: what half a restore left was opened: %v", name, err)
+			}
+		}
+	})
+}
+
+// A manifest that reads well but says something else; its bytes agree with the
+// hash over all of the backup, or not.
+func TestAnEditedManifestIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEstate(t)
+		b, _ := backup(t, e.driver)
+		for _, text := range []string{`"created":"2`, `"items":3`, `"version":16`, `"account":"1`} {
+			at := bytes.LastIndex(b, []byte(text))
+			if at < 0 {
+				t.Fatalf("no %s in the manifest", text)
+			}
+			bad := bytes.Clone(b)
+			bad[at+len(text)-1]++
+			_, err := journal.VerifyBackup(t.Context(), bytes.NewReader(bad))
+			wantKind(t, err, popkv.Invalid)
+			if text == `"created":"2` {
+				continue // nothing else knows when it was made
+			}
+			end := len(bad) - 5 - sha256.Size
+			sum := sha256.Sum256(bad[:end])
+			copy(bad[end+5:], sum[:])
+			_, err = journal.VerifyBackup(t.Context(), bytes.NewReader(bad))
+			wantKind(t, err, popkv.Invalid)
+			if !strings.Contains(err.Error(), "manifest lists") {
+				t.Fatal(err)
 			}
 		}
 	})

@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/journal"
+	"github.com/popkv/popkv/internal/journal/memjournal"
 )
 
 func catalog(t testing.TB, j *journal.Journal, fn func(tx *journal.Tx) error) {
@@ -257,4 +261,40 @@ func TestTheWrongDigestKeyIsRefused(t *testing.T) {
 	}
 	m.DigestKey[0]++
 	wantKind(t, j.Import(t.Context(), id, principal, build(t, m, "a", "1"), nil), popkv.Internal)
+}
+
+// Whenever a transaction that read a store's meta commits, the store is written
+// to first, unless its writers are made to wait.
+func TestATransactionIsNotStarvedByWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var j *journal.Journal
+		var id popkv.StoreID
+		var wg sync.WaitGroup
+		interfere := func(c memjournal.Call) memjournal.Fault {
+			if c.Method != "Commit" || j == nil || len(c.Txn.Ops) == 0 || !strings.HasPrefix(c.Txn.Ops[0].Key, "k/") {
+				return memjournal.NoFault
+			}
+			done := make(chan struct{})
+			wg.Go(func() {
+				defer close(done)
+				if _, err := write(j, id, "k", time.Now().String()); err != nil {
+					t.Error(err)
+				}
+			})
+			select {
+			case <-done:
+			case <-time.After(time.Second): // of the bubble's clock: the write must wait
+			}
+			return memjournal.NoFault
+		}
+		running := open(t, newDriver(interfere), journal.Options{})
+		id = newStore(t, running)
+		j = running
+		catalog(t, j, func(tx *journal.Tx) error {
+			m, _, err := tx.Meta(id)
+			tx.Put(journal.ControlKey(id), []byte(m.Status))
+			return err
+		})
+		wg.Wait()
+	})
 }

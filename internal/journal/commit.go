@@ -126,8 +126,7 @@ func putRecord(rec *snapshot.Record, raw []byte) Op {
 	return Op{Kind: Put, Key: key, Value: seal(key, rec.CommitID, raw)}
 }
 
-func putMeta(m *Meta, stamp id128) Op {
-	key := metaKey(m.Store)
+func putMeta(key string, m *Meta, stamp id128) Op {
 	return Op{Kind: Put, Key: key, Value: seal(key, stamp, m.encode())}
 }
 
@@ -154,8 +153,8 @@ func (j *Journal) advance(ctx context.Context, s *store, st *state, p step) (*st
 			return nil, errOvertaken
 		}
 		a := attempt{stamp: p.stamp, txn: Txn{
-			Guards: append([]Guard{j.guardGate(), {Key: metaKey(s.id), Rev: st.rev}}, p.guards...),
-			Ops:    append([]Op{putMeta(&head.Meta, p.stamp)}, p.ops...),
+			Guards: append([]Guard{j.guardGate(), {Key: s.meta, Rev: st.rev}}, p.guards...),
+			Ops:    append([]Op{putMeta(s.meta, &head.Meta, p.stamp)}, p.ops...),
 		}}
 		rev, err := j.settle(ctx, a)
 		if err == nil {

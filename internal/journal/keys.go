@@ -38,13 +38,15 @@ func tombKey(id popkv.StoreID) string { return "t/" + id.String() }
 func logPrefix(id popkv.StoreID) string { return "l/" + id.String() + "/" }
 
 func logKey(id popkv.StoreID, version uint64) string {
-	return string(binary.BigEndian.AppendUint64([]byte(logPrefix(id)), version))
+	var n [8]byte
+	binary.BigEndian.PutUint64(n[:], version)
+	return "l/" + id.String() + "/" + string(n[:])
 }
 
 func chunksPrefix(id popkv.StoreID) string { return "c/" + id.String() + "/" }
 
 func generationPrefix(id popkv.StoreID, generation id128) string {
-	return chunksPrefix(id) + popkv.StoreID(generation).String() + "/"
+	return "c/" + id.String() + "/" + popkv.StoreID(generation).String() + "/"
 }
 
 func chunkKey(id popkv.StoreID, generation id128, n uint32) string {

@@ -88,6 +88,27 @@ func TestReadersAndWritersShareATinyBudget(t *testing.T) {
 	verified(t, d)
 }
 
+func TestAStoreInUseIsNotTheOneEvicted(t *testing.T) {
+	d := newDriver(nil)
+	j := open(t, d, journal.Options{MemoryBudgetBytes: 100 << 10})
+	hot, others := newStore(t, j), []popkv.StoreID{newStore(t, j), newStore(t, j), newStore(t, j)}
+	for _, id := range append(others, hot) {
+		mustWrite(t, j, id, "big", strings.Repeat("x", 30<<10))
+	}
+	head(t, j, hot)
+	before := j.Stats().Loads
+	const rounds = 10
+	for range rounds {
+		for _, id := range others {
+			head(t, j, hot)
+			head(t, j, id)
+		}
+	}
+	if loads := j.Stats().Loads - before; loads > rounds*3 {
+		t.Fatalf("%d loads of the others in %d rounds", loads, rounds)
+	}
+}
+
 func TestALoadWaitsForMemoryAndNotForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, gate := gatedDriver()

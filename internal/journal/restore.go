@@ -178,7 +178,7 @@ func (re *restore) store(ctx context.Context, view *storeView) error {
 		stamp := re.j.random()
 		err = re.commit(ctx, stamp, Txn{
 			Guards: []Guard{{Key: metaKey(m.Store)}},
-			Ops:    []Op{putMeta(&m, stamp)},
+			Ops:    []Op{putMeta(metaKey(m.Store), &m, stamp)},
 		})
 	}
 	if err == nil && re.o.Progress != nil {
@@ -212,7 +212,7 @@ func (re *restore) content(ctx context.Context, view *storeView, m Meta) error {
 	guard, gone := d.flip()
 	return re.commit(ctx, rec.CommitID, Txn{
 		Guards: []Guard{{Key: metaKey(m.Store)}, guard},
-		Ops:    []Op{putMeta(&m, rec.CommitID), putRecord(rec, raw), gone},
+		Ops:    []Op{putMeta(metaKey(m.Store), &m, rec.CommitID), putRecord(rec, raw), gone},
 	})
 }
 

@@ -22,6 +22,7 @@ type Head struct {
 // Entries exist only while they are resident or pinned.
 type store struct {
 	id    popkv.StoreID
+	meta  string                // the key of its meta
 	state atomic.Pointer[state] // written under Journal.mu, read by anyone
 	used  atomic.Bool           // since the eviction hand last came by
 	turn  turn                  // the writer's
@@ -111,7 +112,7 @@ func (j *Journal) pin(id popkv.StoreID) *store {
 	defer j.mu.Unlock()
 	entry, ok := j.stores.Load(id)
 	if !ok {
-		entry = &store{id: id, turn: newTurn()}
+		entry = &store{id: id, meta: metaKey(id), turn: newTurn()}
 		j.stores.Store(id, entry)
 	}
 	s := entry.(*store)

@@ -69,8 +69,9 @@ type walk struct {
 	chain   snapshot.Hash
 	linked  bool // version and chain are known: no damage since
 	lineage id128
-	begun   bool // lineage is known
-	first   bool // the record of the oldest generation was there
+	begun   bool  // lineage is known
+	first   bool  // the record of the oldest generation was there
+	tail    int64 // bytes of the records after the newest generation
 }
 
 func (w *walk) run() error {
@@ -118,6 +119,9 @@ func (w *walk) step(rec *logRecord) error {
 	if rec.Version > w.m.Version {
 		w.r.add(rec.key, fmt.Sprintf("it is newer than meta, which is at version %d", w.m.Version))
 		return nil
+	}
+	if rec.Version > w.m.base().Version {
+		w.tail += int64(len(rec.raw))
 	}
 	if problem := w.misfit(rec); problem != "" {
 		w.r.add(rec.key, problem)
@@ -218,6 +222,8 @@ func (w *walk) end() {
 		w.r.add(key, "the chain of records does not end in the hash that it names")
 	case w.begun && w.lineage != w.m.Lineage:
 		w.r.add(key, "the newest record is of another lineage")
+	case w.tail != w.m.LogBytes:
+		w.r.add(key, fmt.Sprintf("it counts %d bytes of records since its newest generation, there are %d", w.m.LogBytes, w.tail))
 	case w.items != nil:
 		if problem := recount(&Head{*w.m, w.items}); problem != "" {
 			w.r.add(key, problem)
