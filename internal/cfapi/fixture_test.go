@@ -1,6 +1,8 @@
 package cfapi
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"maps"
@@ -19,6 +21,7 @@ import (
 
 	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/controlplane"
+	"github.com/popkv/popkv/internal/journal"
 )
 
 var update = flag.Bool("update", false, "rewrite the responses in testdata/wire")
@@ -34,6 +37,8 @@ func now() time.Time { return time.Now() }
 //	setup             limit NAME N           a field of popkv.Limits
 //	                  delay DURATION         DelayTransientStatuses
 //	                  no imports             nowhere to import from
+//	                  no runner              nothing runs functions
+//	                  routes N               every function is attached to so many
 //	                  user ACCOUNT NAME [POLICY]
 //
 //	import/BUCKET/KEY a file in the folder that stands for S3
@@ -100,7 +105,7 @@ type player struct {
 }
 
 func newPlayer(t *testing.T, factory driverFactory, archive *txtar.Archive) *player {
-	o := controlplane.Options{Limits: popkv.DefaultLimits()}
+	o := controlplane.Options{Limits: popkv.DefaultLimits(), Runner: fakeRunner{}}
 	files := map[string]string{}
 	imports := true
 	var users [][]string
@@ -127,7 +132,16 @@ func newPlayer(t *testing.T, factory driverFactory, archive *txtar.Archive) *pla
 					t.Fatal(err)
 				}
 			case "no":
-				imports = false
+				imports = imports && words[1] != "imports"
+				if words[1] == "runner" {
+					o.Runner = nil
+				}
+			case "routes":
+				n, err := strconv.Atoi(words[1])
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.Routes = func(*journal.Tx, string, string) (int, error) { return n, nil }
 			case "user":
 				users = append(users, append(words[1:], ""))
 			default:
@@ -143,6 +157,29 @@ func newPlayer(t *testing.T, factory driverFactory, archive *txtar.Archive) *pla
 		p.user(u[0], u[1], u[2])
 	}
 	return p
+}
+
+// A fakeRunner stands for the function runtime. What a function does depends on
+// its first word: `echo` returns the event and logs what it was given, `throw`
+// fails, `die` cannot be run.
+type fakeRunner struct{}
+
+func (fakeRunner) Run(_ context.Context, r controlplane.FunctionRun) (controlplane.FunctionResult, error) {
+	if len(r.Event) == 0 || r.Event[0] != '{' {
+		return controlplane.FunctionResult{}, popkv.Errorf(popkv.Invalid, "the event is not a JSON object")
+	}
+	word, _, _ := strings.Cut(string(r.Code), " ")
+	switch word {
+	case "echo":
+		items := "no store"
+		if r.Store != nil {
+			items = fmt.Sprintf("%s with %d items", r.Store.Status, r.Store.Items.Len())
+		}
+		return controlplane.FunctionResult{Output: string(r.Event), Logs: []string{r.Runtime, items, "<&>"}, ComputeUtilization: 8}, nil
+	case "throw":
+		return controlplane.FunctionResult{ErrorMessage: "The CloudFront function associated with the CloudFront distribution is invalid or could not run. Error: thrown", Logs: []string{"before"}}, nil
+	}
+	return controlplane.FunctionResult{}, errors.New("the worker died")
 }
 
 var (

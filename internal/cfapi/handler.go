@@ -16,8 +16,8 @@ import (
 	"github.com/popkv/popkv/internal/controlplane"
 )
 
-// maxBody bounds every request body: the largest valid one is a function's
-// code with its configuration, 55 KB in base64.
+// maxBody bounds request bodies but for a function's code, which comes in
+// base64.
 const maxBody = 256 << 10
 
 // Options change how a [Handler] behaves; the zero value works.
@@ -50,6 +50,7 @@ type Observation struct {
 type Handler struct {
 	service *controlplane.Service
 	gate    Gate
+	maxBody int64
 	o       Options
 }
 
@@ -64,7 +65,7 @@ func New(service *controlplane.Service, gate Gate, o Options) *Handler {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Handler{service: service, gate: gate, o: o}
+	return &Handler{service: service, gate: gate, maxBody: maxBody + 2*int64(service.Limits().FunctionBytes), o: o}
 }
 
 // A call is one request on its way through an operation.
@@ -118,9 +119,9 @@ func (h *Handler) serve(r *http.Request, seen *Observation) (*response, error) {
 	if isSTS(r) {
 		service = access.ServiceSTS
 	}
-	admission, err := h.gate.Admit(r, service, maxBody)
+	admission, err := h.gate.Admit(r, service, h.maxBody)
 	if err != nil {
-		return nil, err
+		return nil, overlong(r, err)
 	}
 	defer admission.Release()
 	seen.Caller, seen.RequestBytes = admission.Caller, len(admission.Body)
@@ -138,6 +139,21 @@ func (h *Handler) serve(r *http.Request, seen *Observation) (*response, error) {
 		return nil, popkv.Wrap(popkv.Invalid, err, "the query string cannot be read")
 	}
 	return found.run(c)
+}
+
+// overlong is what a body that was not even read means where only a function's
+// code can have made it so long.
+func overlong(r *http.Request, err error) error {
+	if popkv.KindOf(err) != popkv.TooLarge {
+		return err
+	}
+	if found, unknown := find(r.Method, rawPath(r)); unknown == nil {
+		switch found.operation.name {
+		case "CreateFunction", "UpdateFunction":
+			return popkv.Wrap(popkv.FunctionSizeQuota, err, popkv.Message(err))
+		}
+	}
+	return err
 }
 
 // isSTS reports whether a request is for STS, which has the root path to

@@ -114,8 +114,8 @@ func TestStorageThatRefuses(t *testing.T) {
 	}
 }
 
-// If-Match counts only if it was signed: what was not signed must not
-// influence the result.
+// Divergence 20: If-Match counts only if it was signed, because what was not
+// signed must not influence the result.
 func TestUnsignedIfMatchIsNone(t *testing.T) {
 	r := newRig(t, drivers()["memjournal"], controlplane.Options{})
 	r.send("POST /2020-05-31/key-value-store HTTP/1.1\n\n<CreateKeyValueStoreRequest><Name>s</Name></CreateKeyValueStoreRequest>", "root")
@@ -155,16 +155,21 @@ func (p inProcess) RoundTrip(req *http.Request) (*http.Response, error) {
 	return http.ReadResponse(bufio.NewReader(&wire), req)
 }
 
-// The whole life of a store through the SDK for Go, errors by their types.
-func TestSDKForGo(t *testing.T) {
-	r := newRig(t, drivers()["memjournal"], controlplane.Options{})
-	client := cloudfront.New(cloudfront.Options{
+// sdk is the SDK's client with root's key.
+func sdk(r *rig) *cloudfront.Client {
+	return cloudfront.New(cloudfront.Options{
 		Region:       "us-east-1",
 		BaseEndpoint: aws.String("http://localhost:8080"),
 		Credentials:  credentials.NewStaticCredentialsProvider("AKIDROOT", "root-secret", ""),
 		HTTPClient:   &http.Client{Transport: inProcess{r.handler}},
 		Retryer:      aws.NopRetryer{},
 	})
+}
+
+// The whole life of a store through the SDK for Go, errors by their types.
+func TestSDKForGo(t *testing.T) {
+	r := newRig(t, drivers()["memjournal"], controlplane.Options{})
+	client := sdk(r)
 	ctx := context.Background()
 	must := func(err error) {
 		t.Helper()

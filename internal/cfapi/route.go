@@ -53,6 +53,22 @@ func find(method, path string) (route, error) {
 		r.operation = operation{"UpdateKeyValueStore", updateStore}
 	case "DELETE key-value-store/{Name}":
 		r.operation = operation{"DeleteKeyValueStore", deleteStore}
+	case "POST function":
+		r.operation = operation{"CreateFunction", createFunction}
+	case "GET function":
+		r.operation = operation{"ListFunctions", listFunctions}
+	case "GET function/{Name}":
+		r.operation = operation{"GetFunction", getFunction}
+	case "PUT function/{Name}":
+		r.operation = operation{"UpdateFunction", updateFunction}
+	case "DELETE function/{Name}":
+		r.operation = operation{"DeleteFunction", deleteFunction}
+	case "GET function/{Name}/describe":
+		r.operation = operation{"DescribeFunction", describeFunction}
+	case "POST function/{Name}/publish":
+		r.operation = operation{"PublishFunction", publishFunction}
+	case "POST function/{Name}/test":
+		r.operation = operation{"TestFunction", testFunction}
 	case "GET tagging":
 		r.operation = operation{"ListTagsForResource", listTags}
 	case "POST tagging":

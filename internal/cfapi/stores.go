@@ -154,18 +154,8 @@ func listStores(c *call) (*response, error) {
 		return nil, err
 	}
 	body := document(namespace, "KeyValueStoreList", func(w *writer) {
-		if page.Next != "" {
-			w.text("NextMarker", page.Next)
-		}
-		w.number("MaxItems", page.MaxItems)
-		w.number("Quantity", len(page.Stores))
-		if len(page.Stores) == 0 {
-			return
-		}
-		w.element("Items", func() {
-			for i := range page.Stores {
-				w.element("KeyValueStore", func() { w.store(&page.Stores[i]) })
-			}
+		w.page(page.Next, page.MaxItems, len(page.Stores), func(i int) {
+			w.element("KeyValueStore", func() { w.store(&page.Stores[i]) })
 		})
 	})
 	return &response{status: http.StatusOK, body: body}, nil

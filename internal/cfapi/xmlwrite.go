@@ -35,6 +35,23 @@ func (w *writer) text(name, text string) {
 	w.element(name, func() { w.buf.WriteString(escape(text)) })
 }
 
+// page writes what lists have in common, and their items.
+func (w *writer) page(next string, maxItems, quantity int, item func(i int)) {
+	if next != "" {
+		w.text("NextMarker", next)
+	}
+	w.number("MaxItems", maxItems)
+	w.number("Quantity", quantity)
+	if quantity == 0 {
+		return
+	}
+	w.element("Items", func() {
+		for i := range quantity {
+			item(i)
+		}
+	})
+}
+
 // escape writes text as it may stand between two tags. A carriage return would
 // be read back as a line feed, and what XML cannot express (no comment that
 // came as XML holds any) becomes U+FFFD.

@@ -22,7 +22,8 @@ type world struct {
 	t testing.TB
 	j *journal.Journal
 	*Service
-	stop func() // ends Run and closes the journal; run again at the end
+	driver journal.Driver
+	stop   func() // ends Run and closes the journal; run again at the end
 }
 
 // start starts a process on a driver, as often as a test likes.
@@ -32,7 +33,7 @@ func start(t testing.TB, drv journal.Driver, o Options) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, j: j, Service: New(j, o)}
+	w := &world{t: t, j: j, Service: New(j, o), driver: drv}
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -137,22 +138,72 @@ func (w *world) audit() {
 				return err
 			}
 		}
-		counted := map[string]int{}
+		functions := map[string]int{}
+		if err := w.auditFunctions(tx, functions); err != nil {
+			return err
+		}
+		countedStores, countedFunctions := map[string]int{}, map[string]int{}
 		err = tx.Scan(journal.CounterPrefix(), journal.PrefixEnd(journal.CounterPrefix()), 0, func(key string, value []byte) error {
 			q, _, err := decode[counters](key, value)
 			if q.Stores > 0 {
-				counted[key[2:]] = q.Stores
+				countedStores[key[2:]] = q.Stores
+			}
+			if q.Functions > 0 {
+				countedFunctions[key[2:]] = q.Functions
 			}
 			return err
 		})
-		if diff := cmp.Diff(names, counted); diff != "" {
+		if diff := cmp.Diff(names, countedStores); diff != "" {
 			w.t.Errorf("stores by account (-there +counted):\n%s", diff)
+		}
+		if diff := cmp.Diff(functions, countedFunctions); diff != "" {
+			w.t.Errorf("functions by account (-there +counted):\n%s", diff)
 		}
 		return err
 	})
 	if err != nil {
 		w.t.Errorf("audit: %v", err)
 	}
+}
+
+// auditFunctions counts functions and checks that stores and functions agree on
+// who names whom.
+func (w *world) auditFunctions(tx *journal.Tx, count map[string]int) error {
+	w.t.Helper()
+	named, referred := map[string]bool{}, map[string]bool{}
+	err := tx.Scan("f/", "f0", 0, func(key string, value []byte) error {
+		parts := strings.Split(key, "/")
+		count[parts[1]]++
+		f, _, err := decode[function](key, value)
+		if err != nil {
+			return err
+		}
+		for _, stage := range []Stage{Development, Live} {
+			if c := f.at(stage); c != nil && c.Store != "" {
+				named[c.Store+" by "+parts[2]+" "+string(stage)] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	err = tx.Scan(journal.ControlPrefix(), journal.PrefixEnd(journal.ControlPrefix()), 0, func(key string, value []byte) error {
+		c, _, err := decode[control](key, value)
+		for _, r := range c.Referrers {
+			if r.Development {
+				referred[key[2:]+" by "+r.Function+" "+string(Development)] = true
+			}
+			if r.Live {
+				referred[key[2:]+" by "+r.Function+" "+string(Live)] = true
+			}
+		}
+		return err
+	})
+	if diff := cmp.Diff(named, referred); diff != "" {
+		w.t.Errorf("associations (-functions +stores):\n%s", diff)
+	}
+	return err
 }
 
 // documents is a source in memory: documents by key. The key says what is

@@ -137,7 +137,7 @@ func TestImportFailsWithAReason(t *testing.T) {
 	}
 }
 
-// divergence 9: the delay only shows; the store is there all the time.
+// Divergence 21: the delay gives clients the time that AWS takes.
 func TestDelayTransientStatuses(t *testing.T) {
 	for name, in := range map[string]NewStore{
 		"an empty store":  {Name: "s"},

@@ -17,6 +17,7 @@ import (
 //	k/S             control                            everything about the store but its items
 //	q/account       counters                           what the account's quotas compare
 //	j/S             job                                exists as long as the store is PROVISIONING
+//	f/account/name  function                           both stages of it
 //
 // A member that is not known is an error, so that an older popkv does not drop
 // what a newer one wrote.
@@ -109,14 +110,20 @@ func storeByName(tx *journal.Tx, account, name string) (popkv.StoreID, *control,
 // matches compares an If-Match with the version, by the table of
 // docs/operations/update-key-value-store.md.
 func (c *control) matches(ifMatch string) error {
+	if c.CreateVersion != 0 && ifMatch == popkv.ControlETag(c.CreateVersion) {
+		return nil
+	}
+	return matches(ifMatch, c.Version)
+}
+
+func matches(ifMatch string, version uint64) error {
 	switch {
 	case !popkv.WellFormedControlETag(ifMatch):
 		return popkv.Errorf(popkv.BadETag, "the If-Match value is missing or is no ETag of the control plane")
-	case ifMatch == popkv.ControlETag(c.Version),
-		c.CreateVersion != 0 && ifMatch == popkv.ControlETag(c.CreateVersion):
-		return nil
+	case ifMatch != popkv.ControlETag(version):
+		return popkv.Errorf(popkv.StaleETag, "the If-Match value is not the current ETag")
 	}
-	return popkv.Errorf(popkv.StaleETag, "the If-Match value is not the current ETag")
+	return nil
 }
 
 // change moves the version and LastModifiedTime.
@@ -129,14 +136,28 @@ func (c *control) change(now time.Time) {
 // jump, for a restore from a backup: no ETag is handed out twice. Records
 // without versions are returned as they are.
 func Raise(key string, value []byte, jump uint64) ([]byte, error) {
-	if !strings.HasPrefix(key, journal.ControlPrefix()) {
-		return value, nil
+	switch {
+	case strings.HasPrefix(key, journal.ControlPrefix()):
+		c, _, err := decode[control](key, value)
+		if err != nil {
+			return nil, err
+		}
+		c.Version += jump
+		c.CreateVersion = 0
+		return encode(c), nil
+	case strings.HasPrefix(key, functionKeys):
+		f, _, err := decode[function](key, value)
+		if err != nil {
+			return nil, err
+		}
+		f.Development.Version += jump
+		if f.Live != nil {
+			f.Live.Version += jump
+		}
+		return encode(f), nil
 	}
-	c, _, err := decode[control](key, value)
-	if err != nil {
-		return nil, err
-	}
-	c.Version += jump
-	c.CreateVersion = 0
-	return encode(c), nil
+	return value, nil
 }
+
+// functionKeys begins the keys of functions of every account.
+const functionKeys = "f/"

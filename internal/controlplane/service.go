@@ -23,6 +23,8 @@ type Journal interface {
 	NewStore(tx *journal.Tx, account string, status popkv.Status) popkv.StoreID
 	// Meta returns what is known of a store, whatever its status.
 	Meta(ctx context.Context, id popkv.StoreID) (journal.Meta, error)
+	// Head returns a store at one version.
+	Head(ctx context.Context, id popkv.StoreID) (*journal.Head, error)
 	// Import makes snap the content of a store that is PROVISIONING and the
 	// store READY, in the transaction of alongside.
 	Import(ctx context.Context, id popkv.StoreID, principal string, snap *snapshot.Snapshot, alongside func(tx *journal.Tx) error) error
@@ -46,6 +48,13 @@ type Options struct {
 	ConcurrentImports int           // default 2; others wait their turn
 	// Progress is told how imports get on. It must not block.
 	Progress func(ImportProgress)
+
+	// Runner runs functions for TestFunction, which is [popkv.Unsupported]
+	// without one.
+	Runner Runner
+	// Routes returns how many edge routes a function is attached to, from
+	// records that it reads through tx; nil: none ever.
+	Routes func(tx *journal.Tx, account, function string) (int, error)
 }
 
 // A Service carries out control-plane operations. All methods may be called
@@ -79,10 +88,16 @@ func New(j Journal, o Options) *Service {
 	if o.Progress == nil {
 		o.Progress = func(ImportProgress) {}
 	}
+	if o.Routes == nil {
+		o.Routes = func(*journal.Tx, string, string) (int, error) { return 0, nil }
+	}
 	var owner [16]byte
 	io.ReadFull(o.Rand, owner[:])
 	return &Service{j: j, o: o, jobs: newJobs(hex.EncodeToString(owner[:]), o.ConcurrentImports)}
 }
+
+// Limits are those that the service keeps.
+func (s *Service) Limits() popkv.Limits { return s.o.Limits }
 
 // A Target is what an operation is about to act on, as it was found by name or
 // ARN just before. It tells whom to authorise; the operation looks again, and

@@ -99,7 +99,7 @@ func TestCreateRefuses(t *testing.T) {
 
 func errOf[T any](_ T, err error) error { return err }
 
-// The control plane's ETags through a store's life. api.md 5.2; divergence 14
+// The control plane's ETags through a store's life. Divergence 14
 // says what comes after version 8.
 func TestControlETags(t *testing.T) {
 	w := newWorld(t, Options{})
@@ -192,11 +192,10 @@ func TestIfMatch(t *testing.T) {
 	}
 }
 
-// Divergence: lookup comes before If-Match, and If-Match before use.
+// Divergence 13: lookup comes before If-Match, and If-Match before use.
 func TestCheckOrder(t *testing.T) {
 	w := newWorld(t, Options{})
-	w.create(NewStore{Name: "used"})
-	w.refer("used", referrer{Function: "f", Live: true})
+	w.createFunction("f", config(w.create(NewStore{Name: "used"})))
 	missing, used, bad := w.target("missing"), w.target("used"), w.target("a/b")
 	update := func(t Target, ifMatch, comment string) error {
 		return errOf(w.Update(context.Background(), t, ifMatch, comment))
@@ -207,41 +206,23 @@ func TestCheckOrder(t *testing.T) {
 		err  error
 		want popkv.Kind
 	}{
-		"describe a bad name":                               {errOf(w.Describe(t.Context(), bad)), popkv.Invalid},
-		"describe a missing store":                          {errOf(w.Describe(t.Context(), missing)), popkv.StoreNotFound},
-		"update: the comment before the lookup":             {update(missing, "", long), popkv.Invalid},
-		"update: the lookup before If-Match":                {update(missing, "", ""), popkv.StoreNotFound},
-		"update: If-Match undecodable":                      {update(used, "", ""), popkv.BadETag},
-		"update: If-Match stale":                            {update(used, "E1F83G8C2ARO7P", ""), popkv.StaleETag},
-		"delete a bad name":                                 {del(bad, ""), popkv.Invalid},
-		"delete: the lookup before If-Match":                {del(missing, ""), popkv.StoreNotFound},
-		"delete: If-Match undecodable, before the use":      {del(used, "x"), popkv.BadETag},
-		"delete: If-Match stale, before the use":            {del(used, "E1F83G8C2ARO7P"), popkv.StaleETag},
-		"delete: in use by a function's stage that is live": {del(used, "E3UN6WX5RRO2AG"), popkv.StoreInUse},
+		"describe a bad name":                          {errOf(w.Describe(t.Context(), bad)), popkv.Invalid},
+		"describe a missing store":                     {errOf(w.Describe(t.Context(), missing)), popkv.StoreNotFound},
+		"update: the comment before the lookup":        {update(missing, "", long), popkv.Invalid},
+		"update: the lookup before If-Match":           {update(missing, "", ""), popkv.StoreNotFound},
+		"update: If-Match undecodable":                 {update(used, "", ""), popkv.BadETag},
+		"update: If-Match stale":                       {update(used, "E1F83G8C2ARO7P", ""), popkv.StaleETag},
+		"delete a bad name":                            {del(bad, ""), popkv.Invalid},
+		"delete: the lookup before If-Match":           {del(missing, ""), popkv.StoreNotFound},
+		"delete: If-Match undecodable, before the use": {del(used, "x"), popkv.BadETag},
+		"delete: If-Match stale, before the use":       {del(used, "E1F83G8C2ARO7P"), popkv.StaleETag},
+		"delete: in use by a function":                 {del(used, "E3UN6WX5RRO2AG"), popkv.StoreInUse},
 	} {
 		if popkv.KindOf(c.err) != c.want {
 			t.Errorf("%s: %v", name, c.err)
 		}
 	}
 	w.describe("used")
-}
-
-// refer makes a function name a store, as an association does.
-func (w *world) refer(store string, r referrer) {
-	w.t.Helper()
-	target := w.target(store)
-	err := w.j.Catalog(w.t.Context(), func(tx *journal.Tx) error {
-		c, err := target.control(tx)
-		if err != nil {
-			return err
-		}
-		c.Referrers = append(c.Referrers, r)
-		tx.Put(journal.ControlKey(target.id), encode(c))
-		return nil
-	})
-	if err != nil {
-		w.t.Fatal(err)
-	}
 }
 
 func TestDeleteForgetsTheStore(t *testing.T) {

@@ -88,6 +88,9 @@ func (s *Service) Resource(ctx context.Context, account, arn string) (Target, er
 	if parsed.Account != account {
 		return Target{}, popkv.Errorf(popkv.Denied, "the resource belongs to another account")
 	}
+	if parsed.Resource == popkv.ResourceFunction {
+		return s.Function(ctx, account, parsed.Name)
+	}
 	t := Target{ARN: parsed}
 	id, ok := parsed.StoreID()
 	if !ok {
@@ -179,19 +182,32 @@ func (t *Target) tags(tx *journal.Tx) (tags map[string]string, put func(map[stri
 	if !t.Exists {
 		return nil, nil, gone
 	}
-	key := journal.ControlKey(t.id)
-	c, ok, err := get[control](tx, key)
+	var key string
+	var record any
+	var of *map[string]string
+	var ok bool
+	if t.ARN.Resource == popkv.ResourceFunction {
+		var f function
+		key = journal.FunctionKey(t.ARN.Account, t.Name)
+		f, ok, err = get[function](tx, key)
+		record, of = &f, &f.Tags
+	} else {
+		var c control
+		key = journal.ControlKey(t.id)
+		c, ok, err = get[control](tx, key)
+		record, of = &c, &c.Tags
+	}
+	if err == nil && !ok {
+		err = gone
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	if !ok {
-		return nil, nil, gone
+	if *of == nil {
+		*of = map[string]string{}
 	}
-	if c.Tags == nil {
-		c.Tags = map[string]string{}
-	}
-	return c.Tags, func(tags map[string]string) {
-		c.Tags = tags
-		tx.Put(key, encode(c))
+	return *of, func(tags map[string]string) {
+		*of = tags
+		tx.Put(key, encode(record))
 	}, nil
 }
