@@ -46,6 +46,7 @@ type document struct {
 	dec    *jsontext.Decoder
 	limits popkv.Limits
 	add    func(key, value []byte) error
+	plain  bool // a plain map instead
 
 	items     int
 	itemBytes int64
@@ -81,6 +82,21 @@ func (d *document) read() error {
 	if d.dec.PeekKind() != '{' {
 		return d.bad("the document is not an object")
 	}
+	read := d.object
+	if d.plain {
+		read = d.pairs
+	}
+	if err := read(); err != nil {
+		return err
+	}
+	if _, err := d.dec.ReadToken(); err != io.EOF {
+		return d.bad("the document is followed by something else")
+	}
+	return nil
+}
+
+// object reads the document's one object.
+func (d *document) object() error {
 	found := false
 	err := d.members(func(name string) error {
 		if name != "data" {
@@ -94,9 +110,6 @@ func (d *document) read() error {
 	}
 	if !found {
 		return d.bad("the document has no member data")
-	}
-	if _, err := d.dec.ReadToken(); err != io.EOF {
-		return d.bad("the document is followed by something else")
 	}
 	return nil
 }
@@ -140,6 +153,13 @@ func (d *document) item() error {
 		return err
 	case !hasKey || !hasValue:
 		return d.bad("an item lacks its key or its value")
+	}
+	return d.addItem()
+}
+
+// addItem checks the key and value that were read and hands them over.
+func (d *document) addItem() error {
+	switch {
 	case len(d.key) == 0:
 		return d.bad("a key is empty")
 	case len(d.key) > d.limits.KeyBytes || len(d.value) > d.limits.ValueBytes:

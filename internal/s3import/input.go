@@ -38,6 +38,9 @@ func (in *input) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// byteOrderMark is how some editors begin a file in UTF-8.
+const byteOrderMark = "\uFEFF"
+
 // A skipBOM leaves out the UTF-8 byte order mark at the start of r, if it is
 // there. The other encodings' marks are no JSON and fail as such.
 type skipBOM struct {
@@ -65,7 +68,7 @@ func (s *skipBOM) Read(p []byte) (int, error) {
 }
 
 func (s *skipBOM) look() {
-	mark := []byte("\uFEFF")
+	mark := []byte(byteOrderMark)
 	head := make([]byte, len(mark))
 	n, err := io.ReadFull(s.r, head)
 	if errors.Is(err, io.ErrUnexpectedEOF) {
