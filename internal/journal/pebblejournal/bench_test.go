@@ -3,6 +3,7 @@ package pebblejournal
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/popkv/popkv/internal/journal"
@@ -206,4 +208,75 @@ func benchFloor(b *testing.B, writers int) {
 	close(queue)
 	<-stopped
 	b.ReportMetric(float64(syncs)/float64(b.N), "syncs/commit")
+}
+
+// BenchmarkOpen opens a directory of 10,000 stores with a history of records,
+// left by a clean close and by a kill. A start shall take at most 200 ms at any
+// size.
+func BenchmarkOpen(b *testing.B) {
+	for _, each := range []int{10, 50} {
+		clean, killed := benchDirectories(b, 10_000, each)
+		for name, left := range map[string]string{"closed": clean, "killed": killed} {
+			b.Run(fmt.Sprintf("records=%d/%s", 10_000*each, name), func(b *testing.B) {
+				var open time.Duration
+				for range b.N {
+					dir := filepath.Join(b.TempDir(), "copy")
+					if err := os.CopyFS(dir, os.DirFS(left)); err != nil {
+						b.Fatal(err)
+					}
+					syscall.Sync() // or the start waits for the copy's writes
+					begun := time.Now()
+					d, err := Open(dir, Options{})
+					if err != nil {
+						b.Fatal(err)
+					}
+					open += time.Since(begun)
+					if err := d.Close(); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(open.Seconds()*1e3/float64(b.N), "ms/open")
+			})
+		}
+	}
+}
+
+// benchDirectories returns a directory as Close leaves it and one as a kill
+// does.
+func benchDirectories(b *testing.B, stores, each int) (closed, killed string) {
+	b.Helper()
+	closed, killed = filepath.Join(b.TempDir(), "closed"), filepath.Join(b.TempDir(), "killed")
+	d, err := Open(closed, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for w := range 64 {
+		wg.Go(func() {
+			for version := range uint64(each) {
+				for store := w; store < stores; store += 64 {
+					meta, record := benchValues(store, version)
+					_, err := d.Commit(context.Background(), journal.Txn{Ops: []journal.Op{
+						{Key: fmt.Sprintf("m/%016d", store), Value: meta},
+						{Key: fmt.Sprintf("l/%016d/", store) + string(binary.BigEndian.AppendUint64(nil, version)), Value: record},
+					}})
+					if err != nil {
+						b.Error(err)
+					}
+				}
+			}
+		})
+	}
+	wg.Wait()
+	d.write.Lock() // no log may grow while it is copied
+	err = d.db.Checkpoint(filepath.Join(killed, engineName), pebble.WithFlushedWAL())
+	for _, name := range []string{formatName, witnessName} {
+		contents, readErr := os.ReadFile(filepath.Join(closed, name))
+		err = errors.Join(err, readErr, os.WriteFile(filepath.Join(killed, name), contents, 0o600))
+	}
+	d.write.Unlock()
+	if err := errors.Join(err, d.Close()); err != nil {
+		b.Fatal(err)
+	}
+	return closed, killed
 }

@@ -96,6 +96,13 @@ func snapshotOf(counters *[8]atomic.Uint64) (values [8]uint64) {
 	return values
 }
 
+// errWrong is data that differs, in contrast to a read that failed.
+var errWrong = errors.New("wrong data")
+
+func wrong(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{errWrong}, args...)...)
+}
+
 // checkWorkload says what a recovered driver lost or split. Versions up to
 // acked must be there, and none after begun.
 func checkWorkload(ctx context.Context, d *Driver, acked, begun [8]uint64) error {
@@ -114,7 +121,7 @@ func checkWorkload(ctx context.Context, d *Driver, acked, begun [8]uint64) error
 			version = binary.BigEndian.Uint64(value[100:])
 		}
 		if version < acked[w] || version > begun[w] {
-			return fmt.Errorf("writer %d is at version %d: %d was acknowledged, %d was sent", w, version, acked[w], begun[w])
+			return wrong("writer %d is at version %d: %d was acknowledged, %d was sent", w, version, acked[w], begun[w])
 		}
 		next := uint64(1)
 		if version >= 16 {
@@ -125,12 +132,12 @@ func checkWorkload(ctx context.Context, d *Driver, acked, begun [8]uint64) error
 				return err
 			}
 			if n := binary.BigEndian.Uint64([]byte(kv.Key[len(kv.Key)-8:])); n != next {
-				return fmt.Errorf("writer %d has record %d where %d should be, at version %d", w, n, next, version)
+				return wrong("writer %d has record %d where %d should be, at version %d", w, n, next, version)
 			}
 			next++
 		}
 		if next != version+1 {
-			return fmt.Errorf("writer %d has records up to %d at version %d", w, next-1, version)
+			return wrong("writer %d has records up to %d at version %d", w, next-1, version)
 		}
 	}
 	return nil

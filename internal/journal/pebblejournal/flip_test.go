@@ -106,19 +106,18 @@ func verdictOn(ctx context.Context, o Options, acked [8]uint64) (reported, silen
 	if err != nil {
 		return err, nil
 	}
-	wrong := checkWorkload(ctx, d, acked, acked)
-	if _, reported = d.Check(ctx); reported != nil {
-		wrong = nil
+	read := checkWorkload(ctx, d, acked, acked)
+	_, checked := d.Check(ctx)
+	reported = errors.Join(checked, d.Close())
+	switch {
+	case read == nil || reported != nil:
+		return reported, nil
+	case !errors.Is(read, errWrong) || strings.Contains(read.Error(), "record"):
+		// The read says so itself; and records that are missing are found by
+		// their store's hashes when it is loaded.
+		return read, nil
 	}
-	if err := d.Close(); err != nil && reported == nil {
-		reported, wrong = err, nil
-	}
-	// What checkWorkload finds wrong with records is not silent: a store's
-	// hashes find it when the store is loaded.
-	if wrong != nil && strings.Contains(wrong.Error(), "record") {
-		return wrong, nil
-	}
-	return reported, wrong
+	return nil, read
 }
 
 func flips() int {

@@ -260,6 +260,8 @@ func (d *Driver) mustBeUnused() error {
 func (d *Driver) start(head root) error {
 	o := d.engineOptions()
 	o.ErrorIfNotExists = true
+	compactions := newScheduler()
+	o.Experimental.CompactionScheduler = compactions
 	db, err := d.openEngine(d.engineDir(), o)
 	if err != nil {
 		return err
@@ -284,5 +286,6 @@ func (d *Driver) start(head root) error {
 		return errors.Join(err, d.Close())
 	}
 	d.space.bePatient()
+	compactions.start()
 	return nil
 }
