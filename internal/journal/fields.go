@@ -38,6 +38,18 @@ func (r *fieldReader) uint() uint64 {
 	return v
 }
 
+// count reads a number of things or bytes. Sums and small multiples of it
+// cannot overflow.
+func (r *fieldReader) count() int {
+	const most = 1 << 48
+	v := r.uint()
+	if v > most {
+		r.bad, r.b = true, nil
+		return 0
+	}
+	return int(v)
+}
+
 func (r *fieldReader) take(n uint64) []byte {
 	if n > uint64(len(r.b)) {
 		r.bad, r.b = true, nil

@@ -132,15 +132,15 @@ func decodeMeta(id popkv.StoreID, payload []byte) (m Meta, problem string) {
 	m.Status = popkv.Status(r.text())
 	m.FailureReason = r.text()
 	m.Version = r.uint()
-	m.Items = int(r.uint())
-	m.SizeBytes = int64(r.uint())
+	m.Items = r.count()
+	m.SizeBytes = int64(r.count())
 	r.raw(m.Digest[:])
 	r.raw(m.Chain[:])
 	m.Created = r.time()
 	m.LastModified = r.time()
 	m.RecordTime = r.time()
 	m.Records = r.uint()
-	m.LogBytes = int64(r.uint())
+	m.LogBytes = int64(r.count())
 	n := r.uint()
 	for range min(n, maxGenerations) {
 		var g Generation
@@ -150,7 +150,7 @@ func decodeMeta(id popkv.StoreID, payload []byte) (m Meta, problem string) {
 		g.Records = r.uint()
 		g.Time = r.time()
 		g.Reset = r.uint() == 1
-		g.Chunks = int(r.uint())
+		g.Chunks = r.count()
 		r.raw(g.Hash[:])
 		m.Generations = append(m.Generations, g)
 	}

@@ -189,7 +189,7 @@ func readGeneration(view View, m *Meta, g *Generation) (*snapshot.Snapshot, erro
 		return snapshot.Empty(m.DigestKey), nil
 	}
 	var failure error
-	hashes := make([]snapshot.Hash, 0, g.Chunks)
+	var hashes []snapshot.Hash
 	chunks := func(yield func([]byte) bool) {
 		for kv, err := range view.Scan(prefix, PrefixEnd(prefix), 0) {
 			if err != nil {

@@ -362,3 +362,38 @@ func TestDamagedMemoryIsFoundAndReadAgain(t *testing.T) {
 		}
 	})
 }
+
+// What a migration or a newer version leaves in the gate stops an older
+// process at its next write.
+func TestASealedOrNewerGateStopsWrites(t *testing.T) {
+	for name, c := range map[string]struct {
+		at   int // in the gate's payload
+		to   byte
+		says string
+	}{
+		"sealed": {-1, 1, "sealed"},
+		"newer":  {2, 9, "newer popkv"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := newDriver(nil)
+			j := open(t, d, journal.Options{})
+			id := newStore(t, j)
+			mustWrite(t, j, id, "a", "1")
+			overwrite(t, d, "!gate", reseal("!gate", stored(t, d)["!gate"], func(b []byte) []byte {
+				b[(c.at+len(b))%len(b)] = c.to
+				return b
+			}))
+			_, err := write(j, id, "a", "2")
+			wantKind(t, err, popkv.Unavailable)
+			if !strings.Contains(popkv.Message(err), c.says) {
+				t.Fatal(err)
+			}
+			_, err = j.Head(t.Context(), id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = journal.Open(t.Context(), d, journal.Options{})
+			wantKind(t, err, popkv.Unavailable)
+		})
+	}
+}
