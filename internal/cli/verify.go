@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/popkv/popkv/internal/journal"
+	"github.com/popkv/popkv/internal/server"
 )
 
 // A reportRow is what a verification looked at. As JSON it has the findings too.
@@ -98,7 +99,7 @@ func verifyDataDir(ctx context.Context, a *app, dir string) (report journal.Repo
 	if _, err := driver.Check(ctx); err != nil {
 		return report, err
 	}
-	return journal.Verify(ctx, driver, journal.VerifyOptions{Progress: a.showProgress("verified")})
+	return journal.Verify(ctx, driver, journal.VerifyOptions{Progress: a.showProgress("verified"), Check: server.CheckRecord})
 }
 
 // verify asks a server to check its data. The answer is a stream of progress

@@ -42,8 +42,9 @@ func (s *Server) routes() http.Handler {
 		Now:               s.o.Now,
 	})
 	control := cfapi.New(s.control, gate, cfapi.Options{Observe: s.observeControl})
-	management := admin.New(gate, s.directory, s.journal, admin.Options{
+	management := admin.New(gate, s.directory, storage{s.journal, s.driver}, admin.Options{
 		OwnerAccount: s.cfg.AccountID,
+		Check:        CheckRecord,
 		RequestID:    uuid.NewString,
 		Observe:      s.observeManagement,
 	})

@@ -39,6 +39,7 @@ type Server struct {
 	log       *slog.Logger
 	metrics   *metrics
 	closers   []func() error // run in reverse by Close
+	driver    journal.Driver
 	journal   *journal.Journal
 	directory *access.Directory
 	control   *controlplane.Service

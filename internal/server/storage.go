@@ -40,7 +40,7 @@ func (s *Server) openStorage(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open journal: %w", err)
 	}
-	s.journal = j
+	s.journal, s.driver = j, driver
 	s.closers = append(s.closers, j.Close)
 	return nil
 }
