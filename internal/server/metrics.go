@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,11 +29,13 @@ type metrics struct {
 	imports            *prometheus.CounterVec
 	importBytes        prometheus.Counter
 	importItems        prometheus.Counter
+	importing          importsRunning
 }
 
 func newMetrics(s *Server) *metrics {
 	m := &metrics{
-		registry: prometheus.NewRegistry(),
+		importing: importsRunning{last: map[popkv.StoreID]controlplane.ImportProgress{}},
+		registry:  prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "popkv_requests_total", Help: "Requests answered.",
 		}, []string{"plane", "operation", "status"}),
@@ -63,6 +66,7 @@ func newMetrics(s *Server) *metrics {
 			func() float64 { return float64(value(s.journal.Stats())) }))
 	}
 	gauge("popkv_connections_open", "Connections to the API listener.", func() float64 { return float64(s.conns.open()) })
+	gauge("popkv_imports_running", "Imports that are being read.", m.importing.count)
 	gauge("popkv_stores_resident", "Stores held in memory.", func() float64 { return float64(s.journal.Stats().ResidentStores) })
 	gauge("popkv_stores_resident_bytes", "Memory of resident stores.", func() float64 { return float64(s.journal.Stats().ResidentBytes) })
 	gauge("popkv_stores_in_doubt", "Stores that await the outcome of a commit and take no write.", func() float64 { return float64(s.journal.Stats().InDoubt) })
@@ -85,8 +89,37 @@ func (m *metrics) handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// importProgress counts an import when it has ended.
+// importsRunning is how far each import has come, so that the counters move
+// while it runs.
+type importsRunning struct {
+	mu   sync.Mutex
+	last map[popkv.StoreID]controlplane.ImportProgress // guarded by mu
+}
+
+// step returns what has come since the store's last report.
+func (r *importsRunning) step(p controlplane.ImportProgress) (bytes int64, items int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	last := r.last[p.Store]
+	if p.Done {
+		delete(r.last, p.Store)
+	} else {
+		r.last[p.Store] = p
+	}
+	return max(p.Bytes-last.Bytes, 0), max(p.Items-last.Items, 0)
+}
+
+func (r *importsRunning) count() float64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return float64(len(r.last))
+}
+
+// importProgress counts what an import has read, and how it ended.
 func (m *metrics) importProgress(p controlplane.ImportProgress) {
+	bytes, items := m.importing.step(p)
+	m.importBytes.Add(float64(bytes))
+	m.importItems.Add(float64(items))
 	if !p.Done {
 		return
 	}
@@ -95,8 +128,6 @@ func (m *metrics) importProgress(p controlplane.ImportProgress) {
 		outcome = "failed"
 	}
 	m.imports.WithLabelValues(outcome).Inc()
-	m.importBytes.Add(float64(p.Bytes))
-	m.importItems.Add(float64(p.Items))
 }
 
 // seen is one request as log and metrics know it.

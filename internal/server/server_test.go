@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
 	kvs "github.com/aws/aws-sdk-go-v2/service/cloudfrontkeyvaluestore"
 
+	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/config"
+	"github.com/popkv/popkv/internal/controlplane"
 )
 
 // start runs a server with dev's defaults, in memory, on a free port, until
@@ -182,5 +185,25 @@ func TestStartWithoutRootKeyOrTerminal(t *testing.T) {
 	}
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestImportProgressMovesTheCounters(t *testing.T) {
+	s := start(t, nil)
+	store := popkv.NewStoreID()
+	for _, p := range []controlplane.ImportProgress{
+		{Store: store, Bytes: 100, Items: 2}, {Store: store, Bytes: 250, Items: 5}, {Store: store, Bytes: 300, Items: 6, Done: true},
+	} {
+		s.metrics.importProgress(p)
+		if running := s.metrics.importing.count(); (running == 1) == p.Done {
+			t.Errorf("%v imports run after %+v", running, p)
+		}
+	}
+	recorder := httptest.NewRecorder()
+	s.metrics.handler().ServeHTTP(recorder, httptest.NewRequest("GET", "/metrics", nil))
+	for _, line := range []string{"popkv_import_bytes_total 300\n", "popkv_import_items_total 6\n", `popkv_imports_total{outcome="ready"} 1`} {
+		if !strings.Contains(recorder.Body.String(), line) {
+			t.Errorf("the metrics lack %s", line)
+		}
 	}
 }
