@@ -39,11 +39,7 @@ func (j *Journal) ensure(ctx context.Context, s *store) (*state, error) {
 		}
 		j.mu.Unlock()
 		if leads {
-			f.st, f.err = j.load(ctx, s)
-			j.mu.Lock()
-			s.flight = nil
-			j.mu.Unlock()
-			close(f.done)
+			j.fly(ctx, s, f)
 		}
 		select {
 		case <-f.done:
@@ -60,6 +56,18 @@ func (j *Journal) ensure(ctx context.Context, s *store) (*state, error) {
 			return nil, f.err
 		}
 	}
+}
+
+// fly runs a load for all who wait for it, and ends it even if it panics.
+func (j *Journal) fly(ctx context.Context, s *store, f *flight) {
+	f.err = popkv.Errorf(popkv.Internal, "internal error")
+	defer func() {
+		j.mu.Lock()
+		s.flight = nil
+		j.mu.Unlock()
+		close(f.done)
+	}()
+	f.st, f.err = j.load(ctx, s)
 }
 
 // load brings the store into memory and publishes it. Stores that are not READY
