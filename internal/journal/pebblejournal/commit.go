@@ -331,13 +331,13 @@ func (b *builder) inRange(from, end string) (found []prior, err error) {
 		if inRoot(p.key) {
 			stored, err := it.ValueAndErr()
 			if err != nil {
-				return nil, err
+				return nil, readError(err)
 			}
 			p.term = b.revs.terms.term(it.Key(), stored)
 		}
 		found = append(found, p)
 	}
-	return found, it.Error()
+	return found, readError(it.Error())
 }
 
 func (b *builder) put(op journal.Op) {

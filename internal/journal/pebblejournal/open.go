@@ -28,6 +28,7 @@ const (
 )
 
 func open(dir string, o Options) (d *Driver, err error) {
+	dir = o.FS.PathJoin(dir) // cleaned, so that names can be compared
 	if err := makeDir(o.FS, dir); err != nil {
 		return nil, err
 	}
@@ -159,12 +160,12 @@ func (d *Driver) inspect(dir string) (head root, err error) {
 	o.ReadOnly, o.ErrorIfNotExists = true, true
 	db, err := d.openEngine(dir, o)
 	if err != nil {
-		return root{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return root{}, damaged(err)
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	head, err = readRoot(db)
 	if err != nil {
-		return root{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return root{}, damaged(err)
 	}
 	if d.o.noWitness {
 		return head, nil
@@ -174,12 +175,20 @@ func (d *Driver) inspect(dir string) (head root, err error) {
 	}
 	sum, err := recount(db, d.id)
 	if err != nil {
-		return root{}, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return root{}, damaged(err)
 	}
 	if sum != head.digest {
 		return root{}, fmt.Errorf("%w: the keys of batch %d do not add up to its root digest", ErrDamaged, head.sequence)
 	}
 	return head, nil
+}
+
+// damaged says so of an engine that cannot be opened or read, once.
+func damaged(err error) error {
+	if err = readError(err); errors.Is(err, ErrDamaged) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrDamaged, err)
 }
 
 // firstStart makes an empty engine. FORMAT is written last, so a start that
@@ -258,6 +267,9 @@ func (d *Driver) mustBeUnused() error {
 // start opens the engine for writing and makes the first commit, which ends
 // the intents of earlier processes.
 func (d *Driver) start(head root) error {
+	if err := d.fs.RemoveAll(d.fs.PathJoin(d.dir, checkName)); err != nil {
+		return err
+	}
 	o := d.engineOptions()
 	o.ErrorIfNotExists = true
 	compactions := newScheduler()

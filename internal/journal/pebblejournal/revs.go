@@ -73,7 +73,7 @@ func (c *revCache) read(key string) (entry, error) {
 		return entry{}, nil
 	}
 	if err != nil {
-		return entry{}, err
+		return entry{}, readError(err)
 	}
 	defer closer.Close()
 	rev, _, err := splitValue(stored)

@@ -23,6 +23,14 @@ func splitValue(stored []byte) (journal.Rev, []byte, error) {
 	return journal.Rev(binary.BigEndian.Uint64(stored)), stored[revBytes:], nil
 }
 
+// readError names the file when a read has met damage.
+func readError(err error) error {
+	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
+		return fmt.Errorf("%w: %s: %w", ErrDamaged, info.Path, info.Details)
+	}
+	return err
+}
+
 // kindOf is what a key has before its first slash.
 func kindOf(key string) string {
 	kind, _, _ := strings.Cut(key, "/")
@@ -123,7 +131,7 @@ func (r root) mark() mark { return mark{r.sequence, r.digest} }
 func readRoot(r pebble.Reader) (root, error) {
 	b, closer, err := r.Get(rootKey)
 	if err != nil {
-		return root{}, fmt.Errorf("read the root record: %w", err)
+		return root{}, fmt.Errorf("read the root record: %w", readError(err))
 	}
 	defer closer.Close()
 	if len(b) != rootBytes || b[0] != rootVersion {
@@ -158,11 +166,11 @@ func recount(r pebble.Reader, id journal.ID) (digest, error) {
 		} else {
 			value, err := it.ValueAndErr()
 			if err != nil {
-				return digest{}, err
+				return digest{}, readError(err)
 			}
 			sum = sum.plus(t.term(it.Key(), value))
 		}
 		ok = it.Next()
 	}
-	return sum, it.Error()
+	return sum, readError(it.Error())
 }

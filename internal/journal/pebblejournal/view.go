@@ -117,7 +117,7 @@ func (v *view) read(key string, found func(journal.Rev, []byte)) error {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("get: %w", err)
+		return fmt.Errorf("get: %w", readError(err))
 	}
 	defer closer.Close()
 	rev, value, err := splitValue(stored)
@@ -158,24 +158,25 @@ func (v *view) scan(from, end string, limit int, yield func(journal.KV, error) b
 	}
 	it, err := v.version.snap.NewIter(bounds)
 	if err != nil {
-		return fmt.Errorf("scan: %w", err)
+		return fmt.Errorf("scan: %w", readError(err))
 	}
 	defer it.Close()
 	n := 0
 	for ok := it.First(); ok; ok = it.Next() {
-		if kindOf(string(it.Key())) == "r" {
+		key := string(it.Key())
+		if kindOf(key) == "r" {
 			continue
 		}
 		stored, err := it.ValueAndErr()
 		if err != nil {
-			return fmt.Errorf("scan: %w", err)
+			return fmt.Errorf("scan: %w", readError(err))
 		}
 		rev, value, err := splitValue(stored)
 		if err != nil {
 			return err
 		}
 		n++
-		if !yield(journal.KV{Key: string(it.Key()), Value: value, Rev: rev}, nil) || n == limit {
+		if !yield(journal.KV{Key: key, Value: value, Rev: rev}, nil) || n == limit {
 			return nil
 		}
 		if err := v.down(); err != nil {
@@ -183,7 +184,7 @@ func (v *view) scan(from, end string, limit int, yield func(journal.KV, error) b
 		}
 	}
 	if err := it.Error(); err != nil {
-		return fmt.Errorf("scan: %w", err)
+		return fmt.Errorf("scan: %w", readError(err))
 	}
 	return nil
 }

@@ -38,6 +38,7 @@ type witness struct {
 	slot  int // the one that is overwritten
 	last  mark
 	timer *time.Timer // of the next sync; nil while everything is synced
+	ended bool
 }
 
 // A mark is what the witness knows of one batch.
@@ -108,6 +109,9 @@ func openWitness(fs vfs.FS, dir string, id journal.ID, m mark, l *latch) (*witne
 func (w *witness) write(m mark) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.ended {
+		return errClosed
+	}
 	w.last = m
 	if w.timer == nil {
 		w.timer = time.AfterFunc(witnessInterval, w.syncLater)
@@ -143,6 +147,7 @@ func (w *witness) syncLater() {
 func (w *witness) close(clean bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.ended = true
 	if w.timer != nil {
 		w.timer.Stop()
 		w.timer = nil
