@@ -203,7 +203,7 @@ func (b *backupCommand) restoreTo(ctx context.Context, path, dir string) (m jour
 		return m, err
 	}
 	defer func() { err = errors.Join(err, driver.Close()) }()
-	m, err = journal.RestoreTo(ctx, bufio.NewReader(file), driver, journal.RestoreOptions{Raise: controlplane.Raise})
+	m, err = journal.RestoreTo(ctx, bufio.NewReader(file), driver, journal.RestoreOptions{Raise: controlplane.Raise, Forget: controlplane.Forget})
 	if err != nil {
 		err = fmt.Errorf("%w; %s is of no use now, remove it", err, dir)
 	}

@@ -523,3 +523,30 @@ func TestRaiseFunction(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// What a restore does about a store that was deleted while the backup was made.
+func TestForgetLeavesNoTraceOfAStore(t *testing.T) {
+	w := newWorld(t, Options{})
+	gone, kept := w.create(NewStore{Name: "gone"}), w.create(NewStore{Name: "kept"})
+	w.createFunction("reads-gone", config(gone))
+	w.createFunction("reads-kept", config(kept))
+	err := w.j.Catalog(t.Context(), func(tx *journal.Tx) error {
+		if err := Forget(tx, gone.ID); err != nil {
+			return err
+		}
+		return tx.DropStore(gone.ID) // in a restore it never was there
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.target("gone").Exists {
+		t.Error("the name still leads somewhere")
+	}
+	for name, want := range map[string]int{"reads-gone": 0, "reads-kept": 1} {
+		f, err := w.DescribeFunction(t.Context(), w.function(name), Development)
+		if err != nil || len(f.Config.Stores) != want {
+			t.Errorf("%s has the stores %v, %v; want %d", name, f.Config.Stores, err, want)
+		}
+	}
+	w.audit()
+}

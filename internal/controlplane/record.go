@@ -159,5 +159,43 @@ func Raise(key string, value []byte, jump uint64) ([]byte, error) {
 	return value, nil
 }
 
+// Forget removes what the catalog says of a store that was deleted while a
+// backup was made: its name, its place in the quota and its associations. A
+// restore calls it; the store itself is not there.
+func Forget(tx *journal.Tx, id popkv.StoreID) error {
+	c, ok, err := get[control](tx, journal.ControlKey(id))
+	if err != nil || !ok {
+		return err
+	}
+	for _, r := range c.Referrers {
+		f, err := functionByName(tx, c.Account, r.Function)
+		if err != nil {
+			return err
+		}
+		for _, stage := range []Stage{Development, Live} {
+			if at := f.at(stage); at != nil && at.Store == id.String() {
+				at.Store = ""
+			}
+		}
+		tx.Put(journal.FunctionKey(c.Account, r.Function), encode(f))
+	}
+	return forget(tx, id, &c)
+}
+
+// forget removes a store from the catalog.
+func forget(tx *journal.Tx, id popkv.StoreID, c *control) error {
+	key := journal.CounterKey(c.Account)
+	q, _, err := get[counters](tx, key)
+	if err != nil {
+		return err
+	}
+	q.Stores = max(0, q.Stores-1)
+	tx.Put(key, encode(q))
+	tx.Delete(journal.NameKey(c.Account, c.Name))
+	tx.Delete(journal.ControlKey(id))
+	tx.Delete(journal.ImportJobKey(id))
+	return nil
+}
+
 // functionKeys begins the keys of functions of every account.
 const functionKeys = "f/"

@@ -275,24 +275,13 @@ func (s *Service) Delete(ctx context.Context, t Target, ifMatch string) error {
 		if len(c.Referrers) > 0 {
 			return popkv.Errorf(popkv.StoreInUse, "the key value store is associated with a function")
 		}
-		return s.remove(tx, t.id, c)
+		if err := forget(tx, t.id, c); err != nil {
+			return err
+		}
+		return tx.DropStore(t.id)
 	})
 	if err == nil {
 		s.jobs.cancel(t.id)
 	}
 	return err
-}
-
-func (s *Service) remove(tx *journal.Tx, id popkv.StoreID, c *control) error {
-	key := journal.CounterKey(c.Account)
-	q, _, err := get[counters](tx, key)
-	if err != nil {
-		return err
-	}
-	q.Stores = max(0, q.Stores-1)
-	tx.Put(key, encode(q))
-	tx.Delete(journal.NameKey(c.Account, c.Name))
-	tx.Delete(journal.ControlKey(id))
-	tx.Delete(journal.ImportJobKey(id))
-	return tx.DropStore(id)
 }
