@@ -584,9 +584,10 @@ func TestCreateDeleteAndImportRaces(t *testing.T) {
 		})
 	}
 	working.Wait()
-	if won.Load() == 0 || lost.Load() == 0 {
-		t.Errorf("%d creates won, %d lost: that was no race", won.Load(), lost.Load())
+	if won.Load() == 0 {
+		t.Error("no create won")
 	}
+	t.Logf("%d creates won, %d lost", won.Load(), lost.Load()) // a busy machine may run the workers one by one
 	// Let what is left come to its end.
 	for len(a.list(StoreQuery{MaxItems: 100, Status: string(popkv.Provisioning)}).Stores) > 0 {
 		if t.Context().Err() != nil {
