@@ -11,7 +11,7 @@ import (
 //	/livez         200 as long as the process answers
 //	/readyz        200 when the server takes requests, 503 with the reason otherwise
 //	/metrics       whatever metrics serves, in the Prometheus text format
-//	/debug/pprof/  Go profiles
+//	/debug/pprof/  Go profiles, but not the command line, which may hold a secret
 //
 // ready returns why the server is not ready, or nil.
 func HealthHandler(ready func() error, metrics http.Handler) http.Handler {
@@ -28,7 +28,6 @@ func HealthHandler(ready func() error, metrics http.Handler) http.Handler {
 	})
 	mux.Handle("GET /metrics", metrics)
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)

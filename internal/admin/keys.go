@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
@@ -39,22 +40,28 @@ func decode(c *call, into any) error {
 	return nil
 }
 
-// inAccount returns the account that a request names, by default the caller's.
-// Only a root key of the owner account may name another.
-func (h *Handler) inAccount(c *call, named string) (string, error) {
-	if named == "" || named == c.account {
-		return c.account, nil
+// noUser is the subject of operations on an account as a whole.
+func (h *Handler) noUser(c *call) (subject, error) { return subject{c.account, "*"}, nil }
+
+// userInPath is the user that the path names, in the caller's account.
+func (h *Handler) userInPath(c *call) (subject, error) { return subject{c.account, c.names[0]}, nil }
+
+// userOfKey is the user of the key that the path names. A key that does not
+// exist, or is another account's business, is nobody's: only who may change
+// every key of the account learns that there is none.
+func (h *Handler) userOfKey(c *call) (subject, error) {
+	for _, i := range h.directory.Keys("", "") {
+		if i.AccessKeyID == c.names[0] && (i.Account == c.account || h.isOwner(c)) {
+			return subject{i.Account, i.User}, nil
+		}
 	}
-	if c.account == h.o.OwnerAccount && c.admission.Caller.IsRoot() {
-		return named, nil
-	}
-	return "", popkv.Errorf(popkv.Denied, "only the root user of account %s may manage another account", h.o.OwnerAccount)
+	return h.noUser(c)
 }
 
-// mayMakeRoot refuses to let anyone but root make, replace or remove a root
+// mayTouchRoot refuses to let anyone but root make, replace or remove a root
 // key: that would be a way around every policy.
-func mayMakeRoot(c *call, user string) error {
-	if user == popkv.RootUser && !c.admission.Caller.IsRoot() {
+func mayTouchRoot(c *call) error {
+	if c.on.user == popkv.RootUser && !c.admission.Caller.IsRoot() {
 		return popkv.Errorf(popkv.Denied, "only root may manage root's access keys")
 	}
 	return nil
@@ -62,7 +69,7 @@ func mayMakeRoot(c *call, user string) error {
 
 func (h *Handler) listKeys(_ http.ResponseWriter, c *call) (any, error) {
 	account := c.account
-	if c.account == h.o.OwnerAccount && c.admission.Caller.IsRoot() {
+	if h.isOwner(c) {
 		account = "" // all
 	}
 	keys := []accessKey{}
@@ -72,29 +79,34 @@ func (h *Handler) listKeys(_ http.ResponseWriter, c *call) (any, error) {
 	return map[string]any{"AccessKeys": keys}, nil
 }
 
-func (h *Handler) createKey(_ http.ResponseWriter, c *call) (any, error) {
-	var q struct {
-		Account          string
-		User             string
-		PublicKeyOnly    bool
-		ExpiresInSeconds int64
-	}
+// A newKey is what CreateAccessKey reads. No Account stands for the caller's.
+type newKey struct {
+	Account          string
+	User             string
+	PublicKeyOnly    bool
+	ExpiresInSeconds int64
+}
+
+func (h *Handler) userOfNewKey(c *call) (subject, error) {
+	var q newKey
 	if err := decode(c, &q); err != nil {
+		return subject{}, err
+	}
+	c.body = q
+	return subject{cmp.Or(q.Account, c.account), q.User}, nil
+}
+
+func (h *Handler) createKey(_ http.ResponseWriter, c *call) (any, error) {
+	if err := mayTouchRoot(c); err != nil {
 		return nil, err
 	}
-	account, err := h.inAccount(c, q.Account)
-	if err != nil {
-		return nil, err
-	}
-	if err := mayMakeRoot(c, q.User); err != nil {
-		return nil, err
-	}
+	q := c.body.(newKey)
 	const longest = 10 * 365 * 24 * 3600 // ten years
 	if q.ExpiresInSeconds < 0 || q.ExpiresInSeconds > longest {
 		return nil, popkv.Errorf(popkv.Invalid, "ExpiresInSeconds must lie between 0 and %d", int64(longest))
 	}
 	credentials, err := h.directory.CreateKey(c.Context(), access.KeyRequest{
-		Account: account, User: q.User, PublicKeyOnly: q.PublicKeyOnly, Life: time.Duration(q.ExpiresInSeconds) * time.Second,
+		Account: c.on.account, User: c.on.user, PublicKeyOnly: q.PublicKeyOnly, Life: time.Duration(q.ExpiresInSeconds) * time.Second,
 	})
 	if err != nil {
 		return nil, err
@@ -114,34 +126,18 @@ func (h *Handler) shown(c access.Credentials) accessKey {
 	return key
 }
 
-// managed returns the account of an existing key that the caller may change.
-func (h *Handler) managed(c *call, id string) (string, error) {
-	for _, i := range h.directory.Keys("", "") {
-		if i.AccessKeyID == id {
-			account, err := h.inAccount(c, i.Account)
-			if err != nil {
-				break // another account's key looks like none
-			}
-			return account, mayMakeRoot(c, i.User)
-		}
-	}
-	return "", popkv.Errorf(popkv.ResourceNotFound, "no such access key")
-}
-
 func (h *Handler) deleteKey(_ http.ResponseWriter, c *call) (any, error) {
-	account, err := h.managed(c, c.names[0])
-	if err != nil {
+	if err := mayTouchRoot(c); err != nil {
 		return nil, err
 	}
-	return nil, h.directory.RemoveKey(c.Context(), account, c.names[0])
+	return nil, h.directory.RemoveKey(c.Context(), c.on.account, c.names[0])
 }
 
 func (h *Handler) rotateKey(_ http.ResponseWriter, c *call) (any, error) {
-	account, err := h.managed(c, c.names[0])
-	if err != nil {
+	if err := mayTouchRoot(c); err != nil {
 		return nil, err
 	}
-	credentials, err := h.directory.RotateKey(c.Context(), account, c.names[0], 0)
+	credentials, err := h.directory.RotateKey(c.Context(), c.on.account, c.names[0], 0)
 	if err != nil {
 		return nil, err
 	}
@@ -176,16 +172,25 @@ func (h *Handler) deletePolicy(_ http.ResponseWriter, c *call) (any, error) {
 	return nil, h.directory.RemovePolicy(c.Context(), c.account, c.names[0], c.names[1])
 }
 
-func (h *Handler) simulate(_ http.ResponseWriter, c *call) (any, error) {
-	var q struct {
-		User     string
-		Action   string
-		Resource string
-		Context  map[string]string
-	}
+// A question is what SimulatePolicy reads.
+type question struct {
+	User     string
+	Action   string
+	Resource string
+	Context  map[string]string
+}
+
+func (h *Handler) userOfQuestion(c *call) (subject, error) {
+	var q question
 	if err := decode(c, &q); err != nil {
-		return nil, err
+		return subject{}, err
 	}
+	c.body = q
+	return subject{c.account, q.User}, nil
+}
+
+func (h *Handler) simulate(_ http.ResponseWriter, c *call) (any, error) {
+	q := c.body.(question)
 	d, err := h.directory.Simulate(c.account, q.User, q.Action, q.Resource, q.Context)
 	if err != nil {
 		return nil, err

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/google/uuid"
 
 	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/access"
@@ -54,14 +55,16 @@ type Storage interface {
 // Options change how a [Handler] behaves; the zero value works.
 type Options struct {
 	// OwnerAccount is the account that may verify and back up all data; keys
-	// of other accounts manage their own account alone.
+	// of other accounts manage their own account alone. "": nobody may.
 	OwnerAccount string
 	// Check judges a catalog record during verify; see [journal.VerifyOptions].
 	Check func(key string, value []byte, exists func(key string) bool) string
-	// RequestID makes the id of a request.
+	// RequestID makes the id of a request; nil: a random UUID.
 	RequestID func() string
-	// Observe is told of every request after it was answered.
+	// Observe is told of every request after it was answered; nil: nobody is.
 	Observe func(r *http.Request, o Observation)
+	// Now times requests for Observe; nil: time.Now.
+	Now func() time.Time
 }
 
 // An Observation is what is worth logging and counting of one request.
@@ -85,6 +88,15 @@ type Handler struct {
 
 // New returns a handler behind gate.
 func New(gate Gate, directory Directory, storage Storage, o Options) *Handler {
+	if o.RequestID == nil {
+		o.RequestID = uuid.NewString
+	}
+	if o.Observe == nil {
+		o.Observe = func(*http.Request, Observation) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	return &Handler{gate: gate, directory: directory, storage: storage, o: o}
 }
 
@@ -94,31 +106,45 @@ type call struct {
 	admission *access.Admission
 	account   string   // the caller's
 	names     []string // what the path's stars stand for
+	body      any      // what target made of the body, if it read it
+	on        subject
+	seen      *Observation
 }
 
+// A subject is whom an operation is about. Policies see its ARN, so that a
+// policy may allow the operation on some users and not on others, as in IAM.
+type subject struct {
+	account string
+	user    string // "*": no user in particular
+}
+
+// ARN is the resource in policies.
+func (s subject) ARN() string { return popkv.Caller{Account: s.account, User: s.user}.ARN() }
+
 // An operation is one route. A star in the path stands for one name. Its
-// action in policies is popkv:NAME.
+// action in policies is popkv:NAME, on the user that target finds.
 type operation struct {
 	name   string
 	method string
 	path   string
 	owner  bool // concerns the data of all accounts
+	target func(h *Handler, c *call) (subject, error)
 	run    func(h *Handler, w http.ResponseWriter, c *call) (any, error)
 }
 
 func operations() []operation {
 	return []operation{
-		{"ListAccessKeys", "GET", "access-keys", false, (*Handler).listKeys},
-		{"CreateAccessKey", "POST", "access-keys", false, (*Handler).createKey},
-		{"DeleteAccessKey", "DELETE", "access-keys/*", false, (*Handler).deleteKey},
-		{"RotateAccessKey", "POST", "access-keys/*/rotate", false, (*Handler).rotateKey},
-		{"ListPolicies", "GET", "users/*/policies", false, (*Handler).listPolicies},
-		{"GetPolicy", "GET", "users/*/policies/*", false, (*Handler).getPolicy},
-		{"PutPolicy", "PUT", "users/*/policies/*", false, (*Handler).putPolicy},
-		{"DeletePolicy", "DELETE", "users/*/policies/*", false, (*Handler).deletePolicy},
-		{"SimulatePolicy", "POST", "simulate", false, (*Handler).simulate},
-		{"Verify", "POST", "verify", true, (*Handler).verify},
-		{"Backup", "GET", "backup", true, (*Handler).backup},
+		{"ListAccessKeys", "GET", "access-keys", false, (*Handler).noUser, (*Handler).listKeys},
+		{"CreateAccessKey", "POST", "access-keys", false, (*Handler).userOfNewKey, (*Handler).createKey},
+		{"DeleteAccessKey", "DELETE", "access-keys/*", false, (*Handler).userOfKey, (*Handler).deleteKey},
+		{"RotateAccessKey", "POST", "access-keys/*/rotate", false, (*Handler).userOfKey, (*Handler).rotateKey},
+		{"ListPolicies", "GET", "users/*/policies", false, (*Handler).userInPath, (*Handler).listPolicies},
+		{"GetPolicy", "GET", "users/*/policies/*", false, (*Handler).userInPath, (*Handler).getPolicy},
+		{"PutPolicy", "PUT", "users/*/policies/*", false, (*Handler).userInPath, (*Handler).putPolicy},
+		{"DeletePolicy", "DELETE", "users/*/policies/*", false, (*Handler).userInPath, (*Handler).deletePolicy},
+		{"SimulatePolicy", "POST", "simulate", false, (*Handler).userOfQuestion, (*Handler).simulate},
+		{"Verify", "POST", "verify", true, (*Handler).noUser, (*Handler).verify},
+		{"Backup", "GET", "backup", true, (*Handler).noUser, (*Handler).backup},
 	}
 }
 
@@ -152,10 +178,10 @@ routes:
 
 // ServeHTTP answers one request.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	started := time.Now()
+	started := h.o.Now()
 	seen := Observation{RequestID: h.o.RequestID(), Status: http.StatusOK}
 	defer func() {
-		seen.Duration = time.Since(started)
+		seen.Duration = h.o.Now().Sub(started)
 		h.o.Observe(r, seen)
 	}()
 	w.Header().Set("x-amzn-RequestId", seen.RequestID)
@@ -192,15 +218,34 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, seen *Observatio
 		return nil, err
 	}
 	seen.Operation = op.name
-	c := &call{Request: r, admission: admission, account: admission.Caller.Account, names: names}
+	c := &call{Request: r, admission: admission, account: admission.Caller.Account, names: names, seen: seen}
 	if op.owner && c.account != h.o.OwnerAccount {
 		return nil, popkv.Errorf(popkv.Denied, "%s concerns the data of all accounts: only keys of account %s may do it", op.name, h.o.OwnerAccount)
 	}
-	resource := "arn:aws:iam::" + c.account + ":popkv/" + strings.Join(names, "/")
-	if err := h.gate.Authorize(r.Context(), admission, Service+":"+op.name, resource, func() (map[string]string, error) { return nil, nil }); err != nil {
+	if c.on, err = op.target(h, c); err != nil {
+		return nil, err
+	}
+	if err := h.authorize(c, Service+":"+op.name); err != nil {
 		return nil, err
 	}
 	return op.run(h, w, c)
+}
+
+// authorize asks the policies. Another account's users are the business of the
+// owner account's root alone, which no policy binds.
+func (h *Handler) authorize(c *call, action string) error {
+	if c.on.account != c.account {
+		if h.isOwner(c) {
+			return nil
+		}
+		return popkv.Errorf(popkv.Denied, "only the root user of account %s may manage another account", h.o.OwnerAccount)
+	}
+	return h.gate.Authorize(c.Context(), c.admission, action, c.on.ARN(), func() (map[string]string, error) { return nil, nil })
+}
+
+// isOwner reports whether the caller is the root user of the owner account.
+func (h *Handler) isOwner(c *call) bool {
+	return c.account == h.o.OwnerAccount && c.admission.Caller.IsRoot()
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

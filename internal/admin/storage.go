@@ -19,7 +19,9 @@ type progress struct {
 }
 
 // A long answer is written piece by piece: its deadline moves with each piece,
-// so that a slow reader is cut off and a long answer is not.
+// so that a slow reader is cut off and a long answer is not. The deadline for
+// reading the request, which has been read, is taken away: when it passes,
+// net/http cancels the request's context.
 const pieceTimeout = 30 * time.Second
 
 type pieces struct {
@@ -28,12 +30,14 @@ type pieces struct {
 }
 
 func newPieces(w http.ResponseWriter) pieces {
-	return pieces{w, http.NewResponseController(w)}
+	p := pieces{w, http.NewResponseController(w)}
+	p.control.SetReadDeadline(time.Time{}) // unsupported by test recorders only
+	return p
 }
 
 // Write writes one piece under its own deadline.
 func (p pieces) Write(b []byte) (int, error) {
-	p.control.SetWriteDeadline(time.Now().Add(pieceTimeout)) // unsupported by test recorders only
+	p.control.SetWriteDeadline(time.Now().Add(pieceTimeout))
 	return p.ResponseWriter.Write(b)
 }
 
@@ -61,6 +65,7 @@ func (h *Handler) verify(w http.ResponseWriter, c *call) (any, error) {
 	last.Report = &report
 	if err != nil {
 		last.Report, last.Error = nil, "verify could not go on: see the server's log"
+		c.seen.Err = err
 	}
 	out.line(last)
 	return streamed{}, nil

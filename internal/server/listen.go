@@ -2,14 +2,15 @@ package server
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
+	"syscall"
 )
 
 // listen opens the sockets of one address. The host "localhost" means both
@@ -21,20 +22,39 @@ func listen(ctx context.Context, address string, log *slog.Logger) ([]net.Listen
 	if err != nil {
 		return nil, fmt.Errorf("listen address %q is not HOST:PORT: %w", address, err)
 	}
-	var lc net.ListenConfig
-	if host != "localhost" {
-		l, err := lc.Listen(ctx, "tcp", address)
+	if !strings.EqualFold(host, "localhost") {
+		l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 		if err != nil {
 			return nil, explainListen(address, err)
 		}
 		return []net.Listener{l}, nil
 	}
+	for tries := 1; ; tries++ {
+		listeners, err := listenLoopback(ctx, port, log)
+		if err == nil {
+			return listeners, nil
+		}
+		// A port that is free in one family need not be in the other.
+		if port != "0" || tries == 10 || !errors.Is(err, syscall.EADDRINUSE) {
+			return nil, explainListen(address, err)
+		}
+	}
+}
+
+// listenLoopback opens one port in both loopback families. That another
+// program has it on ::1 is a failure: clients that try ::1 first would talk to
+// that one.
+func listenLoopback(ctx context.Context, port string, log *slog.Logger) ([]net.Listener, error) {
+	var lc net.ListenConfig
 	v4, err := lc.Listen(ctx, "tcp4", net.JoinHostPort("127.0.0.1", port))
 	if err != nil {
-		return nil, explainListen(address, err)
+		return nil, err
 	}
 	port = strconv.Itoa(v4.Addr().(*net.TCPAddr).Port)
 	v6, err := lc.Listen(ctx, "tcp6", net.JoinHostPort("::1", port))
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, errors.Join(err, v4.Close())
+	}
 	if err != nil {
 		log.Warn("not listening on ::1; clients that prefer IPv6 will fall back to 127.0.0.1", "error", err)
 		return []net.Listener{v4}, nil
@@ -44,17 +64,6 @@ func listen(ctx context.Context, address string, log *slog.Logger) ([]net.Listen
 
 func explainListen(address string, err error) error {
 	return fmt.Errorf("cannot listen on %s: %w (choose another address with --listen or --admin-listen)", address, err)
-}
-
-// isLoopback reports whether every listener is bound to a loopback address.
-func isLoopback(listeners []net.Listener) bool {
-	for _, l := range listeners {
-		addr, err := netip.ParseAddrPort(l.Addr().String())
-		if err != nil || !addr.Addr().IsLoopback() {
-			return false
-		}
-	}
-	return true
 }
 
 // cappedListener refuses connections over a total and over a share for each
@@ -112,16 +121,27 @@ func (l cappedListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		var from netip.Addr
-		if ap, err := netip.ParseAddrPort(conn.RemoteAddr().String()); err == nil {
-			from = ap.Addr().Unmap()
-		}
+		from := peer(conn.RemoteAddr())
 		if l.conns.enter(from) {
 			return &countedConn{Conn: conn, leave: sync.OnceFunc(func() { l.conns.leave(from) })}, nil
 		}
 		l.conns.refused()
 		conn.Close()
 	}
+}
+
+// peer is what the share of a connection is counted for: an address, or of
+// IPv6 the network of 64 bits, all of which one client may have to itself.
+func peer(remote net.Addr) netip.Addr {
+	at, err := netip.ParseAddrPort(remote.String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	address := at.Addr().Unmap().WithZone("")
+	if address.Is4() {
+		return address
+	}
+	return netip.PrefixFrom(address, 64).Masked().Addr()
 }
 
 // countedConn gives its place back when it is closed.
@@ -133,45 +153,4 @@ type countedConn struct {
 func (c *countedConn) Close() error {
 	defer c.leave()
 	return c.Conn.Close()
-}
-
-// certificate serves a TLS certificate from two files and reads them again on
-// request, so that a renewal needs no restart. A pair that cannot be read or
-// does not match is refused and the old one stays in use.
-type certificate struct {
-	certFile, keyFile string
-
-	mu      sync.RWMutex
-	current *tls.Certificate // guarded by mu
-}
-
-func loadCertificate(certFile, keyFile string) (*certificate, error) {
-	if certFile == "" || keyFile == "" {
-		return nil, errors.New("TLS needs both tls.cert_file and tls.key_file")
-	}
-	c := &certificate{certFile: certFile, keyFile: keyFile}
-	return c, c.reload()
-}
-
-func (c *certificate) reload() error {
-	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
-	if err != nil {
-		return fmt.Errorf("load TLS certificate: %w", err)
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.current = &pair
-	return nil
-}
-
-func (c *certificate) config() *tls.Config {
-	return &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"http/1.1"}, // HTTP/2 costs twice the CPU and its floods need caps of their own
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			c.mu.RLock()
-			defer c.mu.RUnlock()
-			return c.current, nil
-		},
-	}
 }

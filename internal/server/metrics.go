@@ -138,7 +138,7 @@ type seen struct {
 	resource         string
 	status           int
 	err              error
-	duration         time.Duration // 0: unknown
+	duration         time.Duration
 }
 
 // record counts a request and logs it in one line. Values, signatures and

@@ -5,10 +5,9 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
-	"os"
+	"runtime/debug"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -41,12 +40,13 @@ func (s *Server) routes() http.Handler {
 		Observe:           s.observeData,
 		Now:               s.o.Now,
 	})
-	control := cfapi.New(s.control, gate, cfapi.Options{Observe: s.observeControl})
+	control := cfapi.New(s.control, gate, cfapi.Options{Observe: s.observeControl, Now: s.o.Now})
 	management := admin.New(gate, s.directory, storage{s.journal, s.driver}, admin.Options{
 		OwnerAccount: s.cfg.AccountID,
 		Check:        CheckRecord,
 		RequestID:    uuid.NewString,
 		Observe:      s.observeManagement,
+		Now:          s.o.Now,
 	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch path := r.URL.EscapedPath(); {
@@ -59,6 +59,24 @@ func (s *Server) routes() http.Handler {
 		default:
 			data.ServeHTTP(w, r) // refuses it in the form that most clients read
 		}
+	})
+}
+
+// reportPanics logs a panic, which means a bug, where it is seen. The
+// connection is then cut, as net/http does by itself.
+func (s *Server) reportPanics(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch p := recover(); p {
+			case nil:
+			case http.ErrAbortHandler:
+				panic(p)
+			default:
+				s.log.Error("panic while answering a request", "panic", p, "stack", string(debug.Stack()))
+				panic(http.ErrAbortHandler)
+			}
+		}()
+		h.ServeHTTP(w, r)
 	})
 }
 
@@ -94,42 +112,4 @@ func (s *Server) wrap(l net.Listener) net.Listener {
 		return capped
 	}
 	return tls.NewListener(capped, s.cert.config())
-}
-
-// certificateCheck is how often the certificate files are looked at.
-const certificateCheck = 10 * time.Second
-
-// watchCertificate reads the certificate again when its files change.
-func (s *Server) watchCertificate(ctx context.Context) {
-	ticker := time.NewTicker(certificateCheck)
-	defer ticker.Stop()
-	last := s.certificateTime()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		now := s.certificateTime()
-		if now.Equal(last) {
-			continue
-		}
-		if err := s.cert.reload(); err != nil {
-			s.log.Warn("the new TLS certificate cannot be used; the old one stays", "error", err)
-			continue // and try again: the two files change one after the other
-		}
-		last = now
-		s.log.Info("TLS certificate reloaded")
-	}
-}
-
-// certificateTime is when the newer of the two files was written.
-func (s *Server) certificateTime() time.Time {
-	var newest time.Time
-	for _, file := range []string{s.cfg.TLS.CertFile, s.cfg.TLS.KeyFile} {
-		if info, err := os.Stat(file); err == nil && info.ModTime().After(newest) {
-			newest = info.ModTime()
-		}
-	}
-	return newest
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -50,19 +51,11 @@ func (s *Server) Seed(ctx context.Context) ([]string, error) {
 	}
 	slices.Sort(names)
 
-	// A service without a delay: seeded stores are READY at once.
-	stores := controlplane.New(s.journal, controlplane.Options{Limits: s.cfg.Limits, Logger: s.log, Now: s.o.Now})
-	root := popkv.Caller{Account: s.cfg.AccountID, User: popkv.RootUser}
 	var made []string
 	for _, name := range names {
-		store, err := stores.Create(ctx, root, controlplane.NewStore{Name: name})
+		_, err := s.makeStore(ctx, name, items[name])
 		if popkv.KindOf(err) == popkv.StoreExists {
 			continue
-		}
-		if err == nil {
-			_, err = s.journal.Update(ctx, store.ID, root.ARN(), func(*journal.Head) (snapshot.Change, error) {
-				return snapshot.Change{Puts: items[name]}, nil
-			})
 		}
 		if err != nil {
 			return made, fmt.Errorf("seed store %s: %w", name, err)
@@ -72,15 +65,56 @@ func (s *Server) Seed(ctx context.Context) ([]string, error) {
 	return made, nil
 }
 
+// MakeStore makes a store with the items of an import document in it, for the
+// root user of the server's account. It is READY at once, whatever the delay of
+// transient statuses is. A name that is taken fails with [popkv.StoreExists];
+// when the items cannot be written there is no store.
+func (s *Server) MakeStore(ctx context.Context, name string, document io.Reader) (popkv.ARN, error) {
+	items, err := readItems(document, s.cfg.Limits)
+	if err != nil {
+		return popkv.ARN{}, err
+	}
+	return s.makeStore(ctx, name, items)
+}
+
+func (s *Server) makeStore(ctx context.Context, name string, items []popkv.Item) (popkv.ARN, error) {
+	stores := controlplane.New(s.journal, controlplane.Options{Limits: s.cfg.Limits, Logger: s.log, Now: s.o.Now})
+	root := popkv.Caller{Account: s.cfg.AccountID, User: popkv.RootUser}
+	store, err := stores.Create(ctx, root, controlplane.NewStore{Name: name})
+	if err != nil {
+		return popkv.ARN{}, err
+	}
+	_, err = s.journal.Update(ctx, store.ID, root.ARN(), func(*journal.Head) (snapshot.Change, error) {
+		return snapshot.Change{Puts: items}, nil
+	})
+	if err != nil {
+		return popkv.ARN{}, errors.Join(err, remove(context.WithoutCancel(ctx), stores, store))
+	}
+	return popkv.StoreARN(store.Account, store.ID), nil
+}
+
+// remove deletes a store that was just made.
+func remove(ctx context.Context, stores *controlplane.Service, store controlplane.Store) error {
+	target, err := stores.Store(ctx, store.Account, store.Name)
+	if err != nil {
+		return err
+	}
+	return stores.Delete(ctx, target, store.ETag())
+}
+
 func readSeed(file string, limits popkv.Limits) ([]popkv.Item, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	var items []popkv.Item
+	return readItems(f, limits)
+}
+
+// readItems reads an import document, in which no key may be there twice.
+func readItems(document io.Reader, limits popkv.Limits) (items []popkv.Item, err error) {
 	seen := map[string]bool{}
-	_, err = s3import.Read(f, limits, func(key, value []byte) error {
+	_, err = s3import.Read(document, limits, func(key, value []byte) error {
 		if seen[string(key)] {
 			return fmt.Errorf("the key %q is there twice", key)
 		}

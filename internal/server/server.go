@@ -69,7 +69,7 @@ func New(ctx context.Context, cfg config.Config, o Options) (*Server, error) {
 
 func (s *Server) assemble(ctx context.Context) (err error) {
 	if s.cfg.TLS.Enabled() {
-		if s.cert, err = loadCertificate(s.cfg.TLS.CertFile, s.cfg.TLS.KeyFile); err != nil {
+		if s.cert, err = loadCertificate(s.cfg.TLS.CertFile, s.cfg.TLS.KeyFile, s.log); err != nil {
 			return err
 		}
 	}
@@ -93,13 +93,13 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 		Source:                 source,
 		Progress:               s.metrics.importProgress,
 	})
-	s.handler = s.routes()
+	s.handler = s.reportPanics(s.routes())
 	return nil
 }
 
 // perAddress is the share of the connections that one address may have: most
 // of them, because a proxy in front is one address, but never all.
-func perAddress(max int) int { return (max*9 + 9) / 10 }
+func perAddress(total int) int { return max(1, total*9/10) }
 
 // Close releases what New and Listen took. Serve must have returned.
 func (s *Server) Close() error {
@@ -120,17 +120,15 @@ func (s *Server) Listen(ctx context.Context) error {
 	if s.api, err = listen(ctx, s.cfg.Listen, s.log); err != nil {
 		return err
 	}
-	if s.cfg.Admin.Listen != "" {
-		s.admin, err = listen(ctx, s.cfg.Admin.Listen, s.log)
+	if s.cfg.Admin.Listen == "" {
+		return nil
 	}
+	if !config.Loopback(s.cfg.Admin.Listen) {
+		s.log.Warn("other machines can reach the admin listener, which asks for no credentials", "address", s.cfg.Admin.Listen)
+	}
+	s.admin, err = listen(ctx, s.cfg.Admin.Listen, s.log)
 	return err
 }
-
-// Handler answers every path of the API listener.
-func (s *Server) Handler() http.Handler { return s.handler }
-
-// Control is the control plane's rules, for seeding.
-func (s *Server) Control() *controlplane.Service { return s.control }
 
 // Directory is the access keys and policies.
 func (s *Server) Directory() *access.Directory { return s.directory }
@@ -140,6 +138,7 @@ func (s *Server) Directory() *access.Directory { return s.directory }
 func (s *Server) Serve(ctx context.Context) error {
 	api := s.httpServer(s.handler)
 	admin := s.httpServer(s.adminHandler())
+	admin.ReadTimeout = 0 // when it passes, net/http cancels the request, and a profile takes its time
 	group, gctx := errgroup.WithContext(context.WithoutCancel(ctx))
 	work, stopWork := context.WithCancel(gctx)
 	defer stopWork()
@@ -152,7 +151,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	}
 	group.Go(func() error { return s.control.Run(work) })
 	if s.cert != nil {
-		group.Go(func() error { s.watchCertificate(work); return nil })
+		group.Go(func() error { s.cert.watch(work); return nil })
 	}
 	group.Go(func() error {
 		select {
@@ -183,6 +182,8 @@ func (s *Server) httpServer(h http.Handler) *http.Server {
 		IdleTimeout:       c.IdleTimeout,
 		MaxHeaderBytes:    c.MaxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
+		// OPTIONS * would be answered before the gate.
+		DisableGeneralOptionsHandler: true,
 	}
 }
 

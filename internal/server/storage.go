@@ -25,7 +25,7 @@ func (s *Server) openStorage(ctx context.Context) error {
 	default:
 		pebble, err := pebblejournal.Open(s.cfg.DataDir, pebblejournal.Options{Logger: s.log})
 		if err != nil {
-			return fmt.Errorf("open data directory %s: %w", s.cfg.DataDir, err)
+			return err // names the directory
 		}
 		driver = pebble
 		s.closers = append(s.closers, pebble.Close)
@@ -108,7 +108,7 @@ func (s *Server) firstRootKey(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the root access key: %w", err)
 	}
-	fmt.Fprintf(s.o.Terminal, `The root access key of account %s, shown this once:
+	_, err = fmt.Fprintf(s.o.Terminal, `The root access key of account %s, shown this once:
 
   AWS_ACCESS_KEY_ID=%s
   AWS_SECRET_ACCESS_KEY=%s
@@ -116,5 +116,8 @@ func (s *Server) firstRootKey(ctx context.Context) error {
 Keep it in a safe place. Make keys with fewer rights with `+"`popkv access-key create`"+`.
 
 `, s.cfg.AccountID, key.AccessKeyID, key.Secret.Reveal())
+	if err != nil { // nobody has seen the key: the next start makes another
+		return errors.Join(fmt.Errorf("show the root access key: %w", err), s.directory.RemoveKey(ctx, s.cfg.AccountID, key.AccessKeyID))
+	}
 	return nil
 }
