@@ -10,7 +10,8 @@ type syntaxFault struct {
 	class   string // SyntaxError or ReferenceError
 	message string // without the line
 	line    int    // the line in the message; 0 = the engine gives none
-	offset  int    // byte offset of the token at fault
+	offset  int    // byte offset of the token at fault; -1 = see column
+	column  int    // 1-based, when offset is not known
 }
 
 // Error is the engine's text: AWS ends it in " in LINE".

@@ -172,6 +172,7 @@ func (g *grammar) blockRest() {
 	}
 	g.end()
 	g.consume()
+	g.node = nodeOther
 }
 
 // inheritFlow carries the loops around a block into it.
@@ -383,8 +384,10 @@ func (g *grammar) labelled(t *lexToken) {
 		panic(&syntaxFault{class: "SyntaxError", offset: g.tok().start,
 			message: "In strict mode code, functions can only be declared at top level or inside a block."})
 	}
+	g.node = nodeNone
 	g.plainStatement()
-	owner.setLabel(name, false)
+	// A label of nothing but a semicolon stays known (observed).
+	owner.setLabel(name, g.node == nodeNone)
 }
 
 func (g *grammar) importStatement() {

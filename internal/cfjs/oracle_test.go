@@ -54,7 +54,7 @@ func njsLoads(t testing.TB, njs, source string) string {
 	t.Helper()
 	// The program stops before its first statement, so only loading is seen.
 	out := runNJS(t, njs, "throw 'loaded';"+source)
-	if strings.HasPrefix(out, "Thrown:\nloaded") {
+	if strings.HasPrefix(out, "Thrown:\nloaded") || strings.Contains(out, "\n    at main (") {
 		return ""
 	}
 	m := thrownLine.FindStringSubmatch(out)

@@ -1,0 +1,80 @@
+package cfjs
+
+import (
+	"log/slog"
+	"math/rand/v2"
+	"time"
+)
+
+// Options are the limits and the surroundings of a run. The zero value works.
+type Options struct {
+	// Now is the clock; Date stands still at its first answer. Default time.Now.
+	Now func() time.Time
+	// Random gives Math.random its values in [0,1). Default: a fresh generator
+	// for each run.
+	Random func() float64
+	// Budget is the processor time that counts as 100 % utilization. Default
+	// [DefaultBudget]. Passing it stops nothing.
+	Budget time.Duration
+	// HardLimit is the processor time after which a run is stopped. Default
+	// [DefaultHardLimit].
+	HardLimit time.Duration
+	// WallLimit stops a run that does not get the processor. Default
+	// [DefaultWallLimit].
+	WallLimit time.Duration
+	// MemoryLimit is how many bytes the process's heap may grow while a run is
+	// slow before that run is stopped. Default [DefaultMemoryLimit].
+	MemoryLimit int64
+	// Edge is what cloudfront.edgeLocation says; nil leaves it empty.
+	Edge *EdgeLocation
+	// Logger gets a line for a defect of this package, never for a function's.
+	Logger *slog.Logger
+}
+
+// An EdgeLocation is where a function runs (documented).
+type EdgeLocation struct {
+	Name     string // IATA code
+	ServerIP string
+	Region   string
+}
+
+// Limits of a run. AWS publishes only that a run takes less than a
+// millisecond, so these are chosen; the budget is set so that typical functions
+// show the utilization that the real service shows for them, 7 to 21 percent.
+const (
+	DefaultBudget      = 400 * time.Microsecond
+	DefaultHardLimit   = 50 * time.Millisecond
+	DefaultWallLimit   = 2 * time.Second
+	DefaultMemoryLimit = 128 << 20
+
+	// MaxLogBytes is where the log of one run is cut (documented).
+	MaxLogBytes = 10 << 10
+
+	regexpTimeout = 50 * time.Millisecond
+	maxCallDepth  = 256
+)
+
+func (o Options) withDefaults() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Random == nil {
+		o.Random = rand.Float64
+	}
+	if o.Budget <= 0 {
+		o.Budget = DefaultBudget
+	}
+	if o.HardLimit <= 0 {
+		o.HardLimit = DefaultHardLimit
+	}
+	if o.WallLimit <= 0 {
+		o.WallLimit = DefaultWallLimit
+	}
+	if o.MemoryLimit <= 0 {
+		o.MemoryLimit = DefaultMemoryLimit
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}

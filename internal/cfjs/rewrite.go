@@ -1,0 +1,125 @@
+package cfjs
+
+import (
+	"github.com/grafana/sobek/ast"
+	"github.com/grafana/sobek/file"
+	"github.com/grafana/sobek/token"
+	"github.com/grafana/sobek/unistring"
+)
+
+// Names of the host's functions in a rewritten program. No source text can
+// spell them.
+const (
+	hostImport = "\x01import" // (module name) -> module
+	hostCaught = "\x01caught" // (error) -> the same with the engine's wording
+	hostKey    = "\x01key"    // (property key) -> the same, its member made ready
+)
+
+// rewrite turns a parsed program into one expression, a function of the host's
+// values that runs the program and returns its handler:
+//
+//	(function (import, caught, key, console, ...) { {
+//	    const cf = import("cloudfront");   // every import, first
+//	    ...the program...
+//	    return handler;
+//	} })
+//
+// The block gives top-level let, const and functions a scope of their own, so
+// that they may take the names of the parameters. Catch clauses first call
+// caught, computed reads pass their key through key. Positions stay as they
+// are. The tree is changed in place.
+func rewrite(program *ast.Program, f *features, env []string) *ast.Program {
+	for _, c := range f.catches {
+		if id, ok := c.Parameter.(*ast.Identifier); ok {
+			c.Body.List = append([]ast.Statement{&ast.ExpressionStatement{Expression: hostCall(hostCaught, id, id.Idx)}}, c.Body.List...)
+		}
+	}
+	for _, read := range f.reads {
+		read.Member = hostCall(hostKey, read.Member, read.Member.Idx0())
+	}
+	var imports, rest []ast.Statement
+	for _, s := range program.Body {
+		if d, ok := s.(*ast.ImportDeclaration); ok {
+			imports = append(imports, importBinding(d))
+		} else {
+			rest = append(rest, s)
+		}
+	}
+	block := &ast.BlockStatement{LeftBrace: 1, RightBrace: 1, List: append(imports, rest...)}
+	if declaresHandler(program) {
+		block.List = append(block.List, &ast.ReturnStatement{Return: 1, Argument: &ast.Identifier{Name: "handler", Idx: 1}})
+	}
+	function := &ast.FunctionLiteral{
+		Function:        1,
+		ParameterList:   parameterList(append([]string{hostImport, hostCaught, hostKey}, env...)),
+		Body:            &ast.BlockStatement{LeftBrace: 1, RightBrace: 1, List: []ast.Statement{block}},
+		DeclarationList: program.DeclarationList,
+	}
+	return &ast.Program{
+		Body: []ast.Statement{&ast.ExpressionStatement{Expression: function}},
+		File: program.File,
+	}
+}
+
+func parameterList(names []string) *ast.ParameterList {
+	list := &ast.ParameterList{Opening: 1, Closing: 1}
+	for _, name := range names {
+		list.List = append(list.List, &ast.Binding{Target: &ast.Identifier{Name: unistring.String(name), Idx: 1}})
+	}
+	return list
+}
+
+func hostCall(name string, argument ast.Expression, at file.Idx) *ast.CallExpression {
+	return &ast.CallExpression{
+		Callee:           &ast.Identifier{Name: unistring.String(name), Idx: at},
+		LeftParenthesis:  at,
+		ArgumentList:     []ast.Expression{argument},
+		RightParenthesis: at,
+	}
+}
+
+func importBinding(d *ast.ImportDeclaration) ast.Statement {
+	name := &ast.StringLiteral{Idx: d.Idx, Value: importedModule(d)}
+	return &ast.LexicalDeclaration{Idx: d.Idx, Token: token.CONST, List: []*ast.Binding{{
+		Target:      d.ImportClause.ImportedDefaultBinding,
+		Initializer: hostCall(hostImport, name, d.Idx),
+	}}}
+}
+
+func importedModule(d *ast.ImportDeclaration) unistring.String {
+	if d.FromClause != nil {
+		return d.FromClause.ModuleSpecifier
+	}
+	return d.ModuleSpecifier
+}
+
+// declaresHandler reports whether the program binds the name handler at its
+// top level, by a function or any declaration.
+func declaresHandler(program *ast.Program) bool {
+	found := false
+	isHandler := func(e ast.Expression) {
+		if id, ok := e.(*ast.Identifier); ok && id.Name == "handler" {
+			found = true
+		}
+	}
+	for _, s := range program.Body {
+		switch s := s.(type) {
+		case *ast.FunctionDeclaration:
+			isHandler(s.Function.Name)
+		case *ast.LexicalDeclaration:
+			for _, b := range s.List {
+				isHandler(b.Target)
+			}
+		case *ast.ImportDeclaration:
+			if s.ImportClause != nil {
+				isHandler(s.ImportClause.ImportedDefaultBinding)
+			}
+		}
+	}
+	for _, d := range program.DeclarationList {
+		for _, b := range d.List {
+			isHandler(b.Target)
+		}
+	}
+	return found
+}

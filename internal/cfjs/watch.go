@@ -1,0 +1,82 @@
+package cfjs
+
+import (
+	"context"
+	"errors"
+	"runtime/metrics"
+	"sync"
+	"time"
+
+	"github.com/grafana/sobek"
+)
+
+// errExceeded stops a run that used up its processor time, wall time or memory.
+var errExceeded = errors.New("the function ran too long or used too much memory")
+
+// A watch stops a run from outside. It looks at the run only when it is slow:
+// the first time after min(HardLimit, watchPeriod), then every watchPeriod.
+type watch struct {
+	vm      *sobek.Runtime
+	clock   cpuClock
+	options *Options
+	start   time.Time
+	used    time.Duration // on the clock when the run began
+	stopCtx func() bool
+
+	mu    sync.Mutex
+	timer *time.Timer
+	heap  uint64 // bytes at the first look
+	done  bool
+}
+
+const watchPeriod = 10 * time.Millisecond
+
+func startWatch(ctx context.Context, vm *sobek.Runtime, clock cpuClock, o *Options) *watch {
+	w := &watch{vm: vm, clock: clock, options: o, start: time.Now(), used: clock.now()}
+	if ctx.Done() != nil {
+		w.stopCtx = context.AfterFunc(ctx, func() { vm.Interrupt(context.Cause(ctx)) })
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer = time.AfterFunc(min(o.HardLimit, watchPeriod), w.look)
+	return w
+}
+
+// look interrupts the run if it is over a limit and comes back later if not.
+func (w *watch) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done {
+		return
+	}
+	heap := heapBytes()
+	if w.heap == 0 {
+		w.heap = heap
+	}
+	cpu := w.clock.now() - w.used
+	if cpu >= w.options.HardLimit || time.Since(w.start) >= w.options.WallLimit ||
+		heap > w.heap+uint64(w.options.MemoryLimit) {
+		w.vm.Interrupt(errExceeded)
+		return
+	}
+	w.timer.Reset(max(min(w.options.HardLimit-cpu, watchPeriod), time.Millisecond))
+}
+
+// stop ends the watch and returns the processor time used.
+func (w *watch) stop() time.Duration {
+	used := w.clock.now() - w.used
+	if w.stopCtx != nil {
+		w.stopCtx()
+	}
+	w.timer.Stop()
+	w.mu.Lock()
+	w.done = true
+	w.mu.Unlock()
+	return used
+}
+
+func heapBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
