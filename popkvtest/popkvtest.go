@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,8 +41,7 @@ type Server struct {
 
 	server *server.Server
 	client *http.Client
-	stop   context.CancelFunc
-	served chan error // what Serve returned
+	close  func() error // stops the server once
 }
 
 // An Option changes how a server behaves.
@@ -100,11 +100,16 @@ func New(options ...Option) (*Server, error) {
 		AccessKeyID:     c.RootAccessKeyID,
 		SecretAccessKey: c.RootSecretAccessKey.Reveal(),
 		server:          origin,
-		served:          make(chan error, 1),
 	}
 	s.client = newClient(s.URL)
-	ctx, s.stop = context.WithCancel(ctx)
-	go func() { s.served <- origin.Serve(ctx) }()
+	ctx, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() { served <- origin.Serve(ctx) }()
+	s.close = sync.OnceValue(func() error {
+		s.client.CloseIdleConnections()
+		stop()
+		return errors.Join(<-served, origin.Close())
+	})
 	return s, nil
 }
 
@@ -113,12 +118,8 @@ func New(options ...Option) (*Server, error) {
 const drainTimeout = time.Second
 
 // Close stops the server, after requests in progress, and forgets its data. It
-// is not to be called of a server that [Start] made.
-func (s *Server) Close() error {
-	s.client.CloseIdleConnections()
-	s.stop()
-	return errors.Join(<-s.served, s.server.Close())
-}
+// may be called again.
+func (s *Server) Close() error { return s.close() }
 
 // Store makes a store that holds items and is READY, and returns its ARN. The
 // test fails at once if there is one of that name or a quota is exceeded.
