@@ -120,7 +120,6 @@ func pause(ctx context.Context) error {
 	}
 }
 
-// A backup that took longer than http.read_timeout was cut off.
 func TestStreamsOutliveTheServersTimeouts(t *testing.T) {
 	slow := fakeStorage{
 		verify: func(ctx context.Context, o journal.VerifyOptions) (journal.Report, error) {

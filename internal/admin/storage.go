@@ -19,9 +19,7 @@ type progress struct {
 }
 
 // A long answer is written piece by piece: its deadline moves with each piece,
-// so that a slow reader is cut off and a long answer is not. The deadline for
-// reading the request, which has been read, is taken away: when it passes,
-// net/http cancels the request's context.
+// so that a slow reader is cut off and a long answer is not.
 const pieceTimeout = 30 * time.Second
 
 type pieces struct {
@@ -30,14 +28,12 @@ type pieces struct {
 }
 
 func newPieces(w http.ResponseWriter) pieces {
-	p := pieces{w, http.NewResponseController(w)}
-	p.control.SetReadDeadline(time.Time{}) // unsupported by test recorders only
-	return p
+	return pieces{w, http.NewResponseController(w)}
 }
 
 // Write writes one piece under its own deadline.
 func (p pieces) Write(b []byte) (int, error) {
-	p.control.SetWriteDeadline(time.Now().Add(pieceTimeout))
+	p.control.SetWriteDeadline(time.Now().Add(pieceTimeout)) // unsupported by test recorders only
 	return p.ResponseWriter.Write(b)
 }
 

@@ -138,7 +138,6 @@ func (s *Server) Directory() *access.Directory { return s.directory }
 func (s *Server) Serve(ctx context.Context) error {
 	api := s.httpServer(s.handler)
 	admin := s.httpServer(s.adminHandler())
-	admin.ReadTimeout = 0 // when it passes, net/http cancels the request, and a profile takes its time
 	group, gctx := errgroup.WithContext(context.WithoutCancel(ctx))
 	work, stopWork := context.WithCancel(gctx)
 	defer stopWork()
