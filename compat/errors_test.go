@@ -73,16 +73,20 @@ func provoke(exception, operation string, p map[string]any, deleted string) {
 	}
 }
 
-func wantException(t *testing.T, c client, operation, exception string, p map[string]any) {
+// wantException also asks for the client's own type of the exception, which
+// programs catch.
+func wantException(t *testing.T, c client, service, operation, exception string, status int, p map[string]any) {
 	t.Helper()
-	a := c.call(t, dataPlane, operation, p)
+	a := c.call(t, service, operation, p)
 	switch {
 	case a.Error == nil:
 		t.Errorf("%s succeeded, want %s", operation, exception)
 	case a.Error.Code != exception:
 		t.Errorf("%s: %s (%s), want %s", operation, a.Error.Code, a.Error.Message, exception)
-	case a.Error.Status != 0 && a.Error.Status != statusOf[exception]:
-		t.Errorf("%s: %s with status %d, want %d", operation, exception, a.Error.Status, statusOf[exception])
+	case a.Error.Status != 0 && a.Error.Status != status:
+		t.Errorf("%s: %s with status %d, want %d", operation, exception, a.Error.Status, status)
+	case a.Error.Class != "" && a.Error.Class != exception:
+		t.Errorf("%s: %s as a %s, want a type of its own", operation, exception, a.Error.Class)
 	case a.Error.Message == "":
 		t.Errorf("%s: %s without a message", operation, exception)
 	}
@@ -99,9 +103,8 @@ func oneItem(t *testing.T, c client, name string) (arn, etag string) {
 func TestExceptionsThatTheRequestProvokes(t *testing.T) {
 	s := startServer(t)
 	eachClient(t, s, s.root, func(t *testing.T, c client) {
-		name := storeName(t)
-		arn, etag := oneItem(t, c, name)
-		deletedName := name[len(name)-min(len(name), 50):] + "-deleted"
+		arn, etag := oneItem(t, c, storeName(t, ""))
+		deletedName := storeName(t, "deleted")
 		deleted, _ := newStore(t, c, deletedName, nil)
 		mustCall(t, c, controlPlane, "DeleteKeyValueStore", map[string]any{"Name": deletedName, "IfMatch": "E3UN6WX5RRO2AG"})
 		for operation, exceptions := range modelled {
@@ -111,7 +114,7 @@ func TestExceptionsThatTheRequestProvokes(t *testing.T) {
 				}
 				p := request(operation, arn, etag)
 				provoke(exception, operation, p, deleted)
-				wantException(t, c, operation, exception, p)
+				wantException(t, c, dataPlane, operation, exception, statusOf[exception], p)
 			}
 		}
 		after := mustCall(t, c, dataPlane, "DescribeKeyValueStore", map[string]any{"KvsARN": arn})
@@ -122,22 +125,22 @@ func TestExceptionsThatTheRequestProvokes(t *testing.T) {
 func TestAccessDeniedForAUserWithoutPolicy(t *testing.T) {
 	s := startServer(t)
 	stranger := s.newUser(t, "stranger")
-	arn, etag := oneItem(t, newGoSDK(t, s, s.root), "guarded")
+	arn, etag := oneItem(t, newGoSDK(t, s.target(s.root)), "guarded")
 	eachClient(t, s, stranger, func(t *testing.T, c client) {
 		for operation := range modelled {
-			wantException(t, c, operation, "AccessDeniedException", request(operation, arn, etag))
+			wantException(t, c, dataPlane, operation, "AccessDeniedException", 403, request(operation, arn, etag))
 		}
 	})
 }
 
 func TestInternalServerExceptionWhenStorageFails(t *testing.T) {
 	s := startServer(t)
-	root := newGoSDK(t, s, s.root)
+	root := newGoSDK(t, s.target(s.root))
 	arn, etag := oneItem(t, root, "unlucky")
 	s.breakStorage(t)
 	eachClient(t, s, s.root, func(t *testing.T, c client) {
 		for operation := range modelled {
-			wantException(t, c, operation, "InternalServerException", request(operation, arn, etag))
+			wantException(t, c, dataPlane, operation, "InternalServerException", 500, request(operation, arn, etag))
 		}
 	})
 }

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/url"
 	"reflect"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -15,7 +17,9 @@ import (
 	awscreds "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
 	kvs "github.com/aws/aws-sdk-go-v2/service/cloudfrontkeyvaluestore"
+	awssts "github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+	smithyendpoints "github.com/aws/smithy-go/endpoints"
 )
 
 // goSDK drives aws-sdk-go-v2 by reflection, so that it takes the same tables
@@ -24,24 +28,46 @@ type goSDK struct {
 	services map[string]reflect.Value
 }
 
-func newGoSDK(t *testing.T, s *server, key credentials) client {
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", "127.0.0.1:"+strconv.Itoa(s.port)) // past the account label
+func newGoSDK(t *testing.T, to target) client {
+	server := "localhost:" + strconv.Itoa(to.Port)
+	transport := &http.Transport{}
+	var options []func(*kvs.Options)
+	switch to.Way {
+	case "": // past the account label, to the server
+		transport.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, network, server)
+		}
+	case "proxy":
+		transport.Proxy = http.ProxyURL(&url.URL{Scheme: "http", Host: server})
+	case "resolver":
+		options = append(options, kvs.WithEndpointResolverV2(withoutLabel{kvs.NewDefaultEndpointResolverV2()}))
 	}
-	transport := &http.Transport{DialContext: dial}
 	t.Cleanup(transport.CloseIdleConnections)
 	config := aws.Config{
 		Region:           "us-east-1",
-		Credentials:      awscreds.NewStaticCredentialsProvider(key.ID, key.Secret, key.Token),
-		BaseEndpoint:     aws.String("http://localhost:" + strconv.Itoa(s.port)),
+		Credentials:      awscreds.NewStaticCredentialsProvider(to.Key.ID, to.Key.Secret, to.Key.Token),
+		BaseEndpoint:     aws.String("http://" + server),
 		HTTPClient:       &http.Client{Transport: transport},
 		RetryMaxAttempts: 1,
 	}
 	return goSDK{services: map[string]reflect.Value{
 		controlPlane: reflect.ValueOf(cloudfront.NewFromConfig(config)),
-		dataPlane:    reflect.ValueOf(kvs.NewFromConfig(config)),
+		dataPlane:    reflect.ValueOf(kvs.NewFromConfig(config, options...)),
+		sts:          reflect.ValueOf(awssts.NewFromConfig(config)),
 	}}
+}
+
+// withoutLabel keeps what the SDK decides about signing and takes the account
+// label off the host.
+type withoutLabel struct{ kvs.EndpointResolverV2 }
+
+func (w withoutLabel) ResolveEndpoint(ctx context.Context, p kvs.EndpointParameters) (smithyendpoints.Endpoint, error) {
+	e, err := w.EndpointResolverV2.ResolveEndpoint(ctx, p)
+	if _, host, labelled := strings.Cut(e.URI.Host, "."); labelled {
+		e.URI.Host = host
+	}
+	return e, err
 }
 
 func (g goSDK) call(t *testing.T, service, operation string, parameters map[string]any) answer {
@@ -69,7 +95,7 @@ func (g goSDK) call(t *testing.T, service, operation string, parameters map[stri
 		if errors.As(err, &response) {
 			e.Status = response.HTTPStatusCode()
 		}
-		e.Class = reflect.TypeOf(api).String()
+		e.Class = reflect.TypeOf(api).Elem().Name()
 		return answer{Error: e}
 	}
 	var a answer

@@ -11,28 +11,6 @@ import (
 	"time"
 )
 
-// eachClient runs the test once with every real client of this machine.
-func eachClient(t *testing.T, s *server, key credentials, test func(t *testing.T, c client)) {
-	for name, start := range map[string]func(t *testing.T) client{
-		"aws-sdk-go-v2":     func(t *testing.T) client { return newGoSDK(t, s, key) },
-		"boto3 SigV4A":      func(t *testing.T) client { return boto3(t, s, key, false) },
-		"boto3 plain SigV4": func(t *testing.T) client { return boto3(t, s, key, true) },
-		"JavaScript SDK v3": func(t *testing.T) client { return javascript(t, s, key) },
-		"AWS CLI":           func(t *testing.T) client { return commandLine(t, s, key) },
-	} {
-		t.Run(name, func(t *testing.T) { test(t, start(t)) })
-	}
-}
-
-func mustCall(t *testing.T, c client, service, operation string, parameters map[string]any) map[string]any {
-	t.Helper()
-	a := c.call(t, service, operation, parameters)
-	if a.Error != nil {
-		t.Fatalf("%s: %+v", operation, *a.Error)
-	}
-	return a.Output
-}
-
 // newStore creates a store, waits until it is READY, and returns its name, its
 // ARN and its data-plane ETag.
 func newStore(t *testing.T, c client, name string, more map[string]any) (arn, etag string) {
@@ -78,14 +56,15 @@ func expect(t *testing.T, operation string, got map[string]any, want map[string]
 	}
 }
 
-func storeName(t *testing.T) string {
+// storeName makes a name of the test's; suffix tells its stores apart.
+func storeName(t *testing.T, suffix string) string {
 	name := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
 			return r
 		}
 		return '-'
-	}, t.Name())
-	return name[:min(len(name), 64)]
+	}, t.Name()+suffix)
+	return name[max(0, len(name)-64):]
 }
 
 // awkwardKeys are the keys of the recorded requests: dots, slashes, percent
@@ -124,7 +103,7 @@ func TestAllSixOperationsWithAwkwardKeys(t *testing.T) {
 	s := startServer(t)
 	keys := awkwardKeys(t)
 	eachClient(t, s, s.root, func(t *testing.T, c client) {
-		arn, etag := newStore(t, c, storeName(t), nil)
+		arn, etag := newStore(t, c, storeName(t, ""), nil)
 		size := 0
 		for i, key := range keys {
 			value := fmt.Sprintf("value %d of %s", i, key)
@@ -182,7 +161,7 @@ func TestAllSixOperationsWithAwkwardKeys(t *testing.T) {
 func TestStoreLifeOnTheControlPlane(t *testing.T) {
 	s := startServer(t)
 	eachClient(t, s, s.root, func(t *testing.T, c client) {
-		name := storeName(t)
+		name := storeName(t, "")
 		arn, _ := newStore(t, c, name, map[string]any{"Tags": map[string]any{"Items": []any{map[string]any{"Key": "team", "Value": "edge"}}}})
 		described := mustCall(t, c, controlPlane, "DescribeKeyValueStore", map[string]any{"Name": name})
 		expect(t, "DescribeKeyValueStore", described, map[string]any{"ETag": "E3UN6WX5RRO2AG"})

@@ -10,12 +10,10 @@ import (
 	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/access"
 	"github.com/popkv/popkv/internal/config"
+	"github.com/popkv/popkv/internal/journal"
 	"github.com/popkv/popkv/internal/journal/memjournal"
 	origin "github.com/popkv/popkv/internal/server"
 )
-
-// credentials are what a client signs with.
-type credentials struct{ ID, Secret, Token string }
 
 // A server is a popkv in this process, on free loopback ports, whose storage
 // can be broken.
@@ -42,13 +40,14 @@ func startServerWith(t *testing.T, change func(*config.Config)) *server {
 		}
 		return memjournal.NoFault
 	}})
-	s.start(t)
 	t.Cleanup(func() { s.stop() })
+	s.start(t)
 	return s
 }
 
 func (s *server) start(t *testing.T) {
 	t.Helper()
+	s.stop = func() {}
 	cfg := config.Default(config.Dev)
 	cfg.Listen, cfg.Admin.Listen = "localhost:0", ""
 	cfg.SeedDir = ""
@@ -82,6 +81,9 @@ func (s *server) start(t *testing.T) {
 	}
 }
 
+// target is the server for a client that signs with key.
+func (s *server) target(key credentials) target { return target{Port: s.port, Key: key} }
+
 // newUser makes a user without any policy and returns its access key.
 func (s *server) newUser(t *testing.T, name string) credentials {
 	t.Helper()
@@ -108,6 +110,12 @@ func (s *server) breakStorage(t *testing.T) {
 	t.Helper()
 	s.stop()
 	s.driver = s.driver.Restart()
+	// No secret is stored: the root key comes from the configuration. The key
+	// that would have sealed others was in the old server's memory.
+	accessKeys := journal.Op{Kind: journal.DeleteRange, Key: journal.AccessKeyPrefix(), End: journal.PrefixEnd(journal.AccessKeyPrefix())}
+	if _, err := s.driver.Commit(t.Context(), journal.Txn{Ops: []journal.Op{accessKeys}}); err != nil {
+		t.Fatal(err)
+	}
 	s.start(t)
 	s.broken.Store(true)
 }

@@ -48,7 +48,17 @@ install_njs() {
 	rm -rf "$tmp"
 }
 
+# An S3 server that checks signatures, to import from. It is built, not
+# linked into the tests, because its dependencies are many.
+install_versitygw() {
+	local version=v1.8.0
+	command -v versitygw >/dev/null || [ -x "$tools/bin/versitygw" ] && return
+	GOBIN=$tools/bin go install "github.com/versity/versitygw/cmd/versitygw@$version" >"$tools/versitygw.log" 2>&1 \
+		|| note "versitygw: go install failed, see .tools/versitygw.log"
+}
+
 install_awscrt
 install_js
+install_versitygw
 install_njs
 exit 0

@@ -1,16 +1,20 @@
 """Answers one AWS call per line of standard input, with boto3.
 
-In:  {"service": "cloudfront", "operation": "ListKeyValueStores", "parameters": {...}}
-Out: {"output": {...}} or {"error": {"code": "...", "status": 409, "message": "..."}}
+In:  {"target": {...}, "service": "cloudfront", "operation": "ListKeyValueStores", "parameters": {...}}
+Out: {"output": {...}}, or {"error": {"code": "...", "status": 409, "message": "...", "class": "..."}},
+     or {"fault": "..."} when boto3 itself refuses
 
-Credentials come from the environment, the server from POPKV_COMPAT_PORT, and
-POPKV_COMPAT_SIGNATURE=v4 signs with plain SigV4, which needs no awscrt.
+A target is {"port": 8080, "key": {"id": "...", "secret": "...", "token": ""}, "plain": false, "way": ""}:
+"plain" signs the data plane with plain SigV4, which needs no awscrt, and "way" is how to get past the
+account label that boto3 puts in front of the data plane's host.
 """
 
 import base64
 import datetime
 import json
 import os
+import re
+import socket
 import sys
 
 import boto3
@@ -18,18 +22,54 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-port = os.environ["POPKV_COMPAT_PORT"]
-plain = os.environ.get("POPKV_COMPAT_SIGNATURE") == "v4"
+DATA_PLANE = "cloudfront-keyvaluestore"
 
 
-def client(service):
+def resolve_labels():
+    """Makes *.localhost resolve as it does with systemd-resolved or a hosts line."""
+    original = socket.getaddrinfo
+
+    def getaddrinfo(host, *arguments, **options):
+        if isinstance(host, str) and host.endswith(".localhost"):
+            host = "127.0.0.1"
+        return original(host, *arguments, **options)
+
+    socket.getaddrinfo = getaddrinfo
+
+
+def strip_label(request, **_):
+    request.url = re.sub(r"//\d{12}\.", "//", request.url)
+
+
+def client(service, target):
+    server = f"localhost:{target['port']}"
+    way = target["way"]
     options = {"retries": {"total_max_attempts": 1}}
-    if service == "cloudfront-keyvaluestore" and plain:
+    if service == DATA_PLANE and target["plain"]:
         options["signature_version"] = "v4"
-    # The account label that the SDK puts in front lands in the user part of
-    # the URL, so no name has to resolve.
-    endpoint = f"http://kvs@localhost:{port}" if service == "cloudfront-keyvaluestore" else f"http://localhost:{port}"
-    return boto3.client(service, endpoint_url=endpoint, region_name="us-east-1", config=Config(**options))
+    endpoint = f"http://{server}"
+    if service == DATA_PLANE and way == "":
+        # The label lands in the user part of the URL, so no name has to resolve.
+        endpoint = f"http://kvs@{server}"
+    if way == "proxies":
+        options["proxies"] = {"http": f"http://{server}"}
+    if way in ("HTTP_PROXY", "http_proxy"):
+        os.environ[way] = f"http://{server}"
+    if way == "label":
+        resolve_labels()
+    made = boto3.client(
+        service,
+        endpoint_url=endpoint,
+        region_name="us-east-1",
+        config=Config(**options),
+        aws_access_key_id=target["key"]["id"],
+        aws_secret_access_key=target["key"]["secret"],
+        aws_session_token=target["key"]["token"] or None,
+    )
+    os.environ.pop(way, None)
+    if way == "before-sign":
+        made.meta.events.register(f"before-sign.{DATA_PLANE}", strip_label)
+    return made
 
 
 def plainly(value):
@@ -42,22 +82,18 @@ def plainly(value):
     raise TypeError(type(value))
 
 
-clients = {}
-for line in sys.stdin:
-    call = json.loads(line)
-    service = call["service"]
-    if service not in clients:
-        clients[service] = client(service)
-    parameters = call["parameters"]
+def answer(call):
+    id = json.dumps([call["service"], call["target"]])
+    if id not in clients:
+        clients[id] = client(call["service"], call["target"])
+    parameters = call["parameters"] or {}
     for name in ("FunctionCode", "EventObject"):
         if name in parameters:
             parameters[name] = base64.b64decode(parameters[name])
     try:
-        output = getattr(clients[service], xform_name(call["operation"]))(**parameters)
-        output.pop("ResponseMetadata", None)
-        answer = {"output": output}
+        output = getattr(clients[id], xform_name(call["operation"]))(**parameters)
     except ClientError as e:
-        answer = {
+        return {
             "error": {
                 "code": e.response["Error"]["Code"],
                 "status": e.response["ResponseMetadata"]["HTTPStatusCode"],
@@ -65,4 +101,14 @@ for line in sys.stdin:
                 "class": type(e).__name__,
             }
         }
-    print(json.dumps(answer, default=plainly), flush=True)
+    output.pop("ResponseMetadata", None)
+    return {"output": output}
+
+
+clients = {}
+for line in sys.stdin:
+    try:
+        text = json.dumps(answer(json.loads(line)), default=plainly)
+    except Exception as e:
+        text = json.dumps({"fault": repr(e)})
+    print(text, flush=True)

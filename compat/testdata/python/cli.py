@@ -1,6 +1,6 @@
 """Runs one AWS CLI command per line of standard input, in one process.
 
-In:  {"arguments": ["cloudfront", "list-functions", ...]}
+In:  {"arguments": ["cloudfront", "list-functions", ...], "environment": {"AWS_ACCESS_KEY_ID": "..."}}
 Out: {"status": 0, "stdout": "...", "stderr": "..."}
 
 The CLI's own entry point runs every command; only the second it takes to start
@@ -10,6 +10,7 @@ a Python is saved.
 import contextlib
 import io
 import json
+import os
 import sys
 
 from awscli.clidriver import create_clidriver
@@ -26,8 +27,13 @@ class Captured(io.TextIOWrapper):
 
 
 answers = sys.stdout
+environment = dict(os.environ)
 for line in sys.stdin:
+    command = json.loads(line)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.environ.update(command["environment"])
     out, err = Captured(), Captured()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = create_clidriver().main(json.loads(line)["arguments"])
+        status = create_clidriver().main(command["arguments"])
     print(json.dumps({"status": status, "stdout": out.text(), "stderr": err.text()}), file=answers, flush=True)
