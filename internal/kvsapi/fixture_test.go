@@ -19,9 +19,12 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/journal"
+	"github.com/popkv/popkv/internal/journal/etcdjournal"
+	"github.com/popkv/popkv/internal/journal/etcdjournal/etcdtest"
 	"github.com/popkv/popkv/internal/sigv4"
 )
 
@@ -54,12 +57,29 @@ func TestWireFixtures(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no fixtures: %v", err)
 	}
-	for driver, factory := range drivers() {
+	factories := drivers()
+	factories["etcdjournal"] = onEtcd(t)
+	for driver, factory := range factories {
 		for _, file := range files {
 			t.Run(driver+"/"+strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
 				playFixture(t, factory, file)
 			})
 		}
+	}
+}
+
+// onEtcd makes drivers on one etcd, each on an empty key space.
+func onEtcd(t *testing.T) driverFactory {
+	client := etcdtest.Start(t)
+	return func(t testing.TB) journal.Driver {
+		if _, err := client.Delete(t.Context(), etcdjournal.Prefix, clientv3.WithPrefix()); err != nil {
+			t.Fatal(err)
+		}
+		d, err := etcdjournal.Open(t.Context(), client, etcdjournal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
 	}
 }
 

@@ -3,54 +3,18 @@ package etcdjournal
 import (
 	"context"
 	"errors"
-	"net/url"
 	"sync"
 	"testing"
-	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
-	"go.etcd.io/etcd/server/v3/embed"
-	"go.uber.org/zap"
 
 	"github.com/popkv/popkv/internal/journal"
+	"github.com/popkv/popkv/internal/journal/etcdjournal/etcdtest"
 	"github.com/popkv/popkv/internal/journal/journaltest"
 )
 
-// startEtcd runs one member in this process, on free loopback ports, and
-// returns a client to it.
-func startEtcd(t *testing.T) *clientv3.Client {
-	t.Helper()
-	config := embed.NewConfig()
-	config.Dir = t.TempDir()
-	config.InitialClusterToken = t.Name() + config.Dir // makes the cluster's id
-	config.LogLevel = "fatal"
-	config.LogOutputs = []string{t.TempDir() + "/etcd.log"}
-	any := []url.URL{{Scheme: "http", Host: "127.0.0.1:0"}}
-	config.ListenClientUrls, config.AdvertiseClientUrls = any, any
-	config.ListenPeerUrls, config.AdvertisePeerUrls = any, any
-	config.InitialCluster = config.Name + "=http://127.0.0.1:0"
-	etcd, err := embed.StartEtcd(config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(etcd.Close)
-	select {
-	case <-etcd.Server.ReadyNotify():
-	case err := <-etcd.Err():
-		t.Fatal(err)
-	case <-time.After(30 * time.Second):
-		t.Fatal("etcd is not ready after 30 s")
-	}
-	client, err := clientv3.New(clientv3.Config{Endpoints: []string{etcd.Clients[0].Addr().String()}, Logger: zap.NewNop()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close() })
-	return client
-}
-
 func TestConformance(t *testing.T) {
-	client := startEtcd(t)
+	client := etcdtest.Start(t)
 	journaltest.Run(t, func(t *testing.T) journaltest.Harness {
 		if _, err := client.Delete(t.Context(), Prefix, clientv3.WithPrefix()); err != nil {
 			t.Fatal(err)
@@ -172,7 +136,7 @@ func (t *faultyTxn) Commit() (*clientv3.TxnResponse, error) {
 
 // A client that is suddenly talking to another cluster must not be believed.
 func TestAnotherClusterFailsTheDriver(t *testing.T) {
-	first, second := startEtcd(t), startEtcd(t)
+	first, second := etcdtest.Start(t), etcdtest.Start(t)
 	d := open(t, first, first.KV)
 	if _, err := d.Commit(t.Context(), journal.Txn{Ops: []journal.Op{{Kind: journal.Put, Key: "m/a"}}}); err != nil {
 		t.Fatal(err)
@@ -193,7 +157,7 @@ func TestAnotherClusterFailsTheDriver(t *testing.T) {
 
 // A view that compaction has passed says so, and a new one works.
 func TestCompactionMovesAView(t *testing.T) {
-	client := startEtcd(t)
+	client := etcdtest.Start(t)
 	d := open(t, client, client.KV)
 	put := func(value string) journal.Rev {
 		t.Helper()
