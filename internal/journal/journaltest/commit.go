@@ -71,20 +71,35 @@ func testRevisionsGrow(t *testing.T, h Harness) {
 	if _, got := read(t, d, "m/a"); got != 0 {
 		t.Fatalf("a deleted key is at %d", got)
 	}
-	if again := commit(t, d, guarded("m/a", 0, put("m/a", ""))); again <= gone || gone <= last {
+	again := commit(t, d, guarded("m/a", 0, put("m/a", "")))
+	if again <= gone || gone <= last {
 		t.Fatalf("%d, deleted at %d, again at %d", last, gone, again)
+	}
+	// What changes nothing need not have a revision of its own, but it must not
+	// take that of another.
+	nothing := commit(t, d, ops(delRange("x/", "x0")))
+	v := view(t, d)
+	defer v.Close()
+	next := commit(t, d, ops(put("m/a", "")))
+	if nothing < again || v.Rev() < nothing || next <= nothing {
+		t.Fatalf("%d, nothing at %d, seen in a view at %d, next at %d", again, nothing, v.Rev(), next)
 	}
 }
 
 func testOneWinner(t *testing.T, h Harness) {
 	d := h.Driver
-	const writers, rounds = 32, 8
+	const writers, rounds = 32, 16
 	rev := commit(t, d, ops(put("m/a", "start")))
 	for round := range rounds {
-		results := concurrently(writers, func(i int) (journal.Rev, error) {
-			return d.Commit(t.Context(), guarded("m/a", rev,
-				put("m/a", fmt.Sprint(i)), put(fmt.Sprintf("l/a/%d/%d", round, i), "")))
-		})
+		txn := func(i int) journal.Txn { // they fight for the meta or for the record
+			txn := guarded("m/a", rev, put("m/a", fmt.Sprint(i)), put(fmt.Sprintf("l/a/%d/%d", round, i), ""))
+			if round%2 == 1 {
+				record := fmt.Sprintf("l/a/%d", round)
+				txn = guarded(record, 0, put("m/a", fmt.Sprint(i)), put(record, ""))
+			}
+			return txn
+		}
+		results := concurrently(writers, func(i int) (journal.Rev, error) { return d.Commit(t.Context(), txn(i)) })
 		winner := -1
 		for i, r := range results {
 			switch {

@@ -174,9 +174,9 @@ func (d *Driver) apply(g *group) error {
 			g.events = append(g.events, journal.Event{Rev: g.verdicts[i].rev, Ops: r.txn.Ops})
 		}
 	}
-	if b.batch.Empty() && !forced {
-		g.head = d.write.head
-		return b.batch.Close()
+	if b.head == d.write.head && !forced {
+		g.head = b.head
+		return b.batch.Close() // no transaction was applied
 	}
 	b.head.sequence++
 	if err := b.batch.Set(rootKey, b.head.encode(), nil); err != nil {

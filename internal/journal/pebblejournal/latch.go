@@ -97,6 +97,11 @@ func (l engineLogger) Fatalf(format string, args ...any) {
 // the driver: the read that met it fails, and the others go on.
 func (l engineLogger) listener() *pebble.EventListener {
 	e := &pebble.EventListener{
+		BackgroundError: func(err error) {
+			if !isNoSpace(err) { // which is tried again and again, and has been reported
+				l.latch.log.Warn("background work of the engine failed", "error", err)
+			}
+		},
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			l.latch.log.Error("a file of the data directory is damaged", "file", info.Path, "error", info.Details)
 		},

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/popkv/popkv/internal/journal"
@@ -84,21 +85,44 @@ func TestTheWitnessCatchesAConsistentRollback(t *testing.T) {
 }
 
 func TestAnEngineThatDiffersFromItsRootIsRefused(t *testing.T) {
-	fs := vfs.NewMem()
-	d := mustOpen(t, options(fs))
-	var load workload
-	load.fill(t, d, 5)
-	// Behind the committer's back a meta goes.
-	if err := d.db.Delete([]byte(metaKey(3)), nil); err != nil {
-		t.Fatal(err)
+	key := []byte(metaKey(3))
+	for name, tamper := range map[string]func(db *pebble.DB, stored []byte) error{
+		"a key is gone": func(db *pebble.DB, _ []byte) error { return db.Delete(key, nil) },
+		"a value differs": func(db *pebble.DB, stored []byte) error {
+			return db.Set(key, append(stored, 0), nil)
+		},
+		"a revision differs": func(db *pebble.DB, stored []byte) error {
+			stored[revBytes-1]++
+			return db.Set(key, stored, nil)
+		},
+		"a key is new": func(db *pebble.DB, stored []byte) error { return db.Set([]byte("t/new"), stored, nil) },
+		"a key has moved": func(db *pebble.DB, stored []byte) error {
+			return errors.Join(db.Delete(key, nil), db.Set([]byte("m/moved"), stored, nil))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fs := vfs.NewMem()
+			d := mustOpen(t, options(fs))
+			var load workload
+			load.fill(t, d, 5)
+			// Behind the committer's back.
+			stored, closer, err := d.db.Get(key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			stored = slices.Clone(stored)
+			if err := errors.Join(closer.Close(), tamper(d.db, stored)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := d.Check(t.Context()); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "add up") {
+				t.Fatalf("a check of the live driver says %v", err)
+			}
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			wantDamage(t, saveDirectory(t, fs), "add up")
+		})
 	}
-	if _, err := d.Check(t.Context()); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "add up") {
-		t.Fatalf("a check of the live driver says %v", err)
-	}
-	if err := d.Close(); err != nil {
-		t.Fatal(err)
-	}
-	wantDamage(t, saveDirectory(t, fs), "add up")
 }
 
 func TestWhatIsMissingIsDamageAndNamed(t *testing.T) {
