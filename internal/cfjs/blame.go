@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/grafana/sobek/ast"
+	"github.com/grafana/sobek/file"
 	"github.com/grafana/sobek/parser"
 	"github.com/grafana/sobek/token"
 )
@@ -43,8 +44,10 @@ type siteKind int
 
 const (
 	siteOther siteKind = iota
+	siteCall
 	siteDelete
 	siteIn
+	sitePromise
 )
 
 // A site is what the program does at a place.
@@ -54,44 +57,85 @@ type site struct {
 	nullish string // "null" or "undefined": what the object must have been
 }
 
-func (p *Program) nullish(at frame) string { return p.site(at).nullish }
-
-// site parses the program again, since the tree was rewritten for the compiler;
-// it is only asked about a run that failed.
-func (p *Program) site(at frame) site {
-	found := site{nullish: "undefined"}
-	tree, err := parser.ParseFile(nil, "", p.source, 0, parser.IsModule, parser.WithDisableSourceMaps)
-	if err != nil || at.line == 0 {
+// nullish says what a property was read of. The engine gives the place of a
+// read, but not that of a method that is about to be called: those are found
+// by the name of the method.
+func (p *Program) nullish(at frame, name string, callee bool) string {
+	if !callee {
+		return p.site(at).nullish
+	}
+	found := "undefined"
+	tree, nulls := p.reparse()
+	if tree == nil {
 		return found
 	}
-	matches := func(n ast.Node, idx int) bool {
-		pos := tree.File.Position(idx - 1)
-		return pos.Line == at.line && pos.Column == at.column
+	walk(tree, func(n ast.Node, _ []ast.Node) {
+		if call, ok := n.(*ast.CallExpression); ok {
+			if dot, ok := call.Callee.(*ast.DotExpression); ok && string(dot.Identifier.Name) == name {
+				if nullishOf(dot.Left, nulls) == "null" {
+					found = "null"
+				}
+			}
+		}
+	})
+	return found
+}
+
+// reparse parses the program again, since the tree was rewritten for the
+// compiler. It is only asked about a run that failed.
+func (p *Program) reparse() (tree *ast.Program, nulls map[string]bool) {
+	tree, err := parser.ParseFile(nil, "", p.source, 0, parser.IsModule, parser.WithDisableSourceMaps)
+	if err != nil {
+		return nil, nil
 	}
-	nulls := nullNames(tree)
-	var visit func(ast.Node)
-	visit = func(n ast.Node) {
+	return tree, nullNames(tree)
+}
+
+func (p *Program) site(at frame) site {
+	found := site{nullish: "undefined"}
+	tree, nulls := p.reparse()
+	if tree == nil || at.line == 0 {
+		return found
+	}
+	matches := func(indices ...file.Idx) bool {
+		for _, idx := range indices {
+			if pos := tree.File.Position(int(idx) - 1); pos.Line == at.line && pos.Column == at.column {
+				return true
+			}
+		}
+		return false
+	}
+	hasIn := false
+	walk(tree, func(n ast.Node, _ []ast.Node) {
 		switch n := n.(type) {
 		case *ast.DotExpression:
-			if matches(n, int(n.Identifier.Idx)) || matches(n, int(n.Idx0())) {
+			if matches(n.Identifier.Idx, n.Idx0()) {
 				found.nullish = nullishOf(n.Left, nulls)
 			}
 		case *ast.BracketExpression:
-			if matches(n, int(n.LeftBracket)) || matches(n, int(n.Idx0())) {
+			if matches(n.LeftBracket, n.Idx0()) {
 				found.nullish = nullishOf(n.Left, nulls)
 			}
+		case *ast.CallExpression:
+			if matches(n.LeftParenthesis) {
+				found.kind = siteCall
+			}
+		case *ast.NewExpression:
+			if matches(n.New) && isName(n.Callee, "Promise") {
+				found.kind = sitePromise
+			}
 		case *ast.UnaryExpression:
-			if dot, ok := n.Operand.(*ast.DotExpression); ok && n.Operator == token.DELETE && matches(n, int(dot.Identifier.Idx)) {
+			if dot, ok := n.Operand.(*ast.DotExpression); ok && n.Operator == token.DELETE && matches(dot.Identifier.Idx) {
 				found.kind, found.name = siteDelete, string(dot.Identifier.Name)
 			}
 		case *ast.BinaryExpression:
-			if n.Operator == token.IN && matches(n, int(n.Idx0())) {
-				found.kind = siteIn
-			}
+			hasIn = hasIn || n.Operator == token.IN
 		}
-		children(n, visit)
+	})
+	// Calls are always given their place, the operator in is not.
+	if found.kind == siteOther && hasIn {
+		found.kind = siteIn
 	}
-	visit(tree)
 	return found
 }
 

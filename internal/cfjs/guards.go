@@ -28,8 +28,9 @@ const arrayWalkers = "concat copyWithin every fill filter find findIndex forEach
 func guardAmendments() []amendment {
 	list := []amendment{
 		jsonAmendment(),
-		guarded("String.prototype", "repeat", func(_ *invocation, c sobek.FunctionCall) bool {
-			return product(length(c.This), c.Argument(0).ToInteger()) <= maxStringLength
+		guarded("String.prototype", "repeat", func(inv *invocation, c sobek.FunctionCall) bool {
+			n := c.Argument(0).ToInteger()
+			return inv.possible(n) && product(length(c.This), n) <= maxStringLength
 		}),
 		guarded("String.prototype", "padStart", guardPad),
 		guarded("String.prototype", "padEnd", guardPad),
@@ -45,6 +46,7 @@ func guardAmendments() []amendment {
 			return length(c.Argument(1)) <= maxApplied
 		}),
 	}
+	list = append(list, groupAmendments()...)
 	for _, name := range strings.Fields(arrayWalkers) {
 		list = append(list, guarded("Array.prototype", name, guardWalk))
 	}
@@ -74,12 +76,14 @@ func guarded(object, member string, ok guard) amendment {
 		if !isNative {
 			return
 		}
-		define(o, member, inv.function(func(c sobek.FunctionCall) sobek.Value {
+		wrapper := inv.function(func(c sobek.FunctionCall) sobek.Value {
 			if !ok(inv, c) {
 				return inv.exceeded()
 			}
 			return original(c)
-		}))
+		})
+		hidden(wrapper, "name", inv.vm.ToValue(member))
+		define(o, member, wrapper)
 	}}
 }
 
@@ -103,8 +107,17 @@ func product(a, b int64) int64 {
 	return a * b
 }
 
-func guardPad(_ *invocation, c sobek.FunctionCall) bool {
-	return c.Argument(0).ToInteger() <= maxStringLength
+func guardPad(inv *invocation, c sobek.FunctionCall) bool {
+	n := c.Argument(0).ToInteger()
+	return inv.possible(n) && n <= maxStringLength
+}
+
+// possible throws for a length that no text of the engine can have.
+func (inv *invocation) possible(length int64) bool {
+	if length > 1<<31-2 {
+		panic(inv.newError("RangeError", ""))
+	}
+	return true
 }
 
 func guardWalk(_ *invocation, c sobek.FunctionCall) bool { return length(c.This) <= maxArrayLength }
@@ -116,7 +129,8 @@ func guardSearch(_ *invocation, c sobek.FunctionCall) bool {
 }
 
 // guardReplace bounds the result: each character may be a match, and each $ in
-// the replacement may stand for the whole text.
+// the replacement may stand for the whole text. It also writes named groups in
+// the replacement as numbers, see regexp_groups.go.
 func guardReplace(inv *invocation, c sobek.FunctionCall) bool {
 	if !guardSearch(inv, c) {
 		return false
@@ -124,6 +138,9 @@ func guardReplace(inv *invocation, c sobek.FunctionCall) bool {
 	replacement := c.Argument(1)
 	if !sobek.IsString(replacement) {
 		return true
+	}
+	if names := inv.namesOf(c.Argument(0)); names != nil && strings.Contains(replacement.String(), "$<") {
+		c.Arguments[1] = inv.vm.ToValue(numberGroups(replacement.String(), names))
 	}
 	size := length(c.This)
 	grown := length(replacement)
@@ -152,10 +169,23 @@ func guardJoin(inv *invocation, c sobek.FunctionCall) bool {
 	return inv.joined <= maxWork
 }
 
-// guardConstructor bounds the size of an ArrayBuffer or typed array. The new
-// constructor has the old one's prototype object and, by inheritance, its
-// other members.
+// guardConstructor bounds the size of an ArrayBuffer or typed array.
 func (inv *invocation) guardConstructor(name string) {
+	inv.replaceConstructor(name, func(args []sobek.Value) {
+		if len(args) == 0 {
+			return
+		}
+		if size := args[0]; sobek.IsNumber(size) && size.ToFloat() > maxBufferBytes || length(size) > maxBufferBytes {
+			inv.exceeded()
+			args[0] = inv.vm.ToValue(0)
+		}
+	})
+}
+
+// replaceConstructor lets adjust look at, and change, the arguments of a
+// built-in constructor. The new one has the old one's prototype object and, by
+// inheritance, its other members.
+func (inv *invocation) replaceConstructor(name string, adjust func(args []sobek.Value)) {
 	original := inv.global(name)
 	construct, ok := sobek.AssertConstructor(original)
 	if !ok {
@@ -166,15 +196,9 @@ func (inv *invocation) guardConstructor(name string) {
 		return
 	}
 	class := inv.vm.ToValue(func(c sobek.ConstructorCall) *sobek.Object {
-		size := c.Argument(0)
-		if sobek.IsNumber(size) && size.ToFloat() > maxBufferBytes || length(size) > maxBufferBytes {
-			inv.exceeded()
-			return nil
-		}
-		if c.NewTarget == nil {
-			panic(inv.typeError("Constructor of " + name + " requires 'new'"))
-		}
-		o, err := construct(c.NewTarget, c.Arguments...)
+		args := append([]sobek.Value(nil), c.Arguments...)
+		adjust(args)
+		o, err := construct(c.NewTarget, args...)
 		if err != nil {
 			panic(err)
 		}
@@ -182,7 +206,7 @@ func (inv *invocation) guardConstructor(name string) {
 	}).(*sobek.Object)
 	_ = class.SetPrototype(original)
 	_ = class.DefineDataProperty("prototype", proto, sobek.FLAG_FALSE, sobek.FLAG_FALSE, sobek.FLAG_FALSE)
-	_ = class.DefineDataProperty("name", inv.vm.ToValue(name), sobek.FLAG_FALSE, sobek.FLAG_TRUE, sobek.FLAG_FALSE)
+	hidden(class, "name", inv.vm.ToValue(name))
 	define(proto, "constructor", class)
 	inv.setGlobal(name, class)
 }

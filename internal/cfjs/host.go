@@ -26,7 +26,8 @@ func newTables(f *features, runtime Runtime) *tables {
 	table := func(methods map[string]hostMethod) *hostTable {
 		t := &hostTable{methods: methods}
 		for name := range methods {
-			if f.reaches(name) {
+			// Conversions call these two without their names.
+			if f.reaches(name) || name == "toString" || name == "toJSON" {
 				t.used = append(t.used, name)
 			}
 		}

@@ -48,6 +48,8 @@ func (p *inspector) value(v sobek.Value) {
 		p.object(v)
 	case sobek.String:
 		p.out = appendQuoted(p.out, v.String())
+	case *sobek.Symbol:
+		p.add("Symbol(" + v.String() + ")")
 	default:
 		if sobek.IsNumber(v) && v.ToFloat() == 0 && math.Signbit(v.ToFloat()) {
 			p.add("-0")
@@ -158,7 +160,11 @@ func (p *inspector) structure(o *sobek.Object, array bool) {
 	}
 	if array {
 		p.add("[")
-		p.elements(o)
+		if index := o.Get("index"); index != nil && o.Get("input") != nil {
+			p.match(o)
+		} else {
+			p.elements(o)
+		}
 		p.add("]")
 		return
 	}
@@ -174,6 +180,20 @@ func (p *inspector) structure(o *sobek.Object, array bool) {
 		}
 	}
 	p.add("}")
+}
+
+// match prints what a regular expression found; it always has groups.
+func (p *inspector) match(o *sobek.Object) {
+	for i := range o.Get("length").ToInteger() {
+		p.value(o.Get(strconv.FormatInt(i, 10)))
+		p.add(",")
+	}
+	p.add("groups:")
+	p.value(o.Get("groups"))
+	p.add(",index:")
+	p.value(o.Get("index"))
+	p.add(",input:")
+	p.value(o.Get("input"))
 }
 
 // elements prints an array; runs of holes print as <empty> or <n empty items>.

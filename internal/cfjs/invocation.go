@@ -26,7 +26,8 @@ type invocation struct {
 	origin  *OriginChange
 	// originFault is the first rule that an argument of an origin helper broke.
 	originFault string
-	joined      int // characters that nested joins have made
+	groups      groupTable // of regular expressions made by this run
+	joined      int        // characters that nested joins have made
 }
 
 // prepare makes the VM a realm of the real runtime, as far as this program can
@@ -42,6 +43,9 @@ func (inv *invocation) prepare() {
 		}
 		return now
 	})
+	// Any conversion of a function to text comes to this method, which the real
+	// engine does not have.
+	_ = inv.wrapper.Prototype().Delete("toString")
 	for _, i := range inv.program.tables.amends {
 		inv.amend(i)
 	}

@@ -179,6 +179,9 @@ func (p *jsonParser) array() sobek.Value {
 func (p *jsonParser) number() sobek.Value {
 	start := p.pos
 	if p.src[p.pos] == '-' {
+		if p.pos+1 == len(p.src) {
+			return p.fail("Unexpected number", p.pos)
+		}
 		p.pos++
 	}
 	digits := p.pos

@@ -225,9 +225,10 @@ func (w *jsonWriter) elements(o *sobek.Object) {
 			return
 		}
 	}
-	if length > 0 {
-		w.newline(len(w.path) - 1)
+	if length == 0 {
+		w.newline(len(w.path)) // the engine gives an empty line to nothing (observed)
 	}
+	w.newline(len(w.path) - 1)
 	w.out = append(w.out, ']')
 }
 
@@ -257,8 +258,9 @@ func (w *jsonWriter) members(o *sobek.Object) {
 			return
 		}
 	}
-	if written {
-		w.newline(len(w.path) - 1)
+	if !written {
+		w.newline(len(w.path))
 	}
+	w.newline(len(w.path) - 1)
 	w.out = append(w.out, '}')
 }

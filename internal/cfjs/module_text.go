@@ -21,22 +21,24 @@ func (inv *invocation) btoa(c sobek.FunctionCall) sobek.Value {
 	return inv.vm.ToValue(base64.StdEncoding.EncodeToString(data))
 }
 
+// atob forgives spaces. Of text without its padding it drops the characters
+// behind the last group of four (observed, on every version of the engine).
 func (inv *invocation) atob(c sobek.FunctionCall) sobek.Value {
-	text := strings.Map(func(r rune) rune {
-		if strings.ContainsRune(" \t\n\f\r", r) {
-			return -1
-		}
-		return r
-	}, c.Argument(0).String())
-	if len(text)%4 == 0 {
-		text = strings.TrimSuffix(strings.TrimSuffix(text, "="), "=")
+	text := strings.ReplaceAll(c.Argument(0).String(), " ", "")
+	whole := text[:len(text)&^3]
+	unpadded := whole
+	if whole == text {
+		unpadded = strings.TrimSuffix(strings.TrimSuffix(text, "="), "=")
 	}
-	data, err := base64.RawStdEncoding.DecodeString(text)
-	if err != nil || strings.ContainsAny(text, "\r\n") {
+	rest := text[len(whole):]
+	data, err := base64.RawStdEncoding.DecodeString(unpadded)
+	if err != nil || len(rest) == 1 || strings.ContainsFunc(unpadded+rest, notBase64) {
 		panic(inv.typeError("the string to be decoded is not correctly encoded"))
 	}
 	return latin1(data)
 }
+
+func notBase64(r rune) bool { return r > 0x7f || !isBase64Byte(byte(r), false) }
 
 // latin1 is text with one character per byte.
 func latin1(data []byte) sobek.Value {
@@ -69,11 +71,8 @@ func (inv *invocation) uint8Array(data []byte) *sobek.Object {
 }
 
 // constructor makes a class of the host with a prototype from a table.
-func (inv *invocation) constructor(name string, table *hostTable, init func(this *sobek.Object, c sobek.ConstructorCall)) *sobek.Object {
+func (inv *invocation) constructor(table *hostTable, init func(this *sobek.Object, c sobek.ConstructorCall)) *sobek.Object {
 	class := inv.vm.ToValue(func(c sobek.ConstructorCall) *sobek.Object {
-		if c.NewTarget == nil {
-			panic(inv.typeError("Constructor of " + name + " requires 'new'"))
-		}
 		init(c.This, c)
 		return nil
 	}).(*sobek.Object)
@@ -82,7 +81,7 @@ func (inv *invocation) constructor(name string, table *hostTable, init func(this
 }
 
 func (inv *invocation) textEncoder() sobek.Value {
-	return inv.constructor("TextEncoder", inv.program.tables.textEncoder, func(this *sobek.Object, _ sobek.ConstructorCall) {
+	return inv.constructor(inv.program.tables.textEncoder, func(this *sobek.Object, _ sobek.ConstructorCall) {
 		hidden(this, "encoding", inv.vm.ToValue("utf-8"))
 	})
 }
@@ -121,7 +120,7 @@ func textDecoderMethods() map[string]hostMethod {
 }
 
 func (inv *invocation) textDecoder() sobek.Value {
-	return inv.constructor("TextDecoder", inv.program.tables.textDecoder, func(this *sobek.Object, c sobek.ConstructorCall) {
+	return inv.constructor(inv.program.tables.textDecoder, func(this *sobek.Object, c sobek.ConstructorCall) {
 		if v := c.Argument(0); !sobek.IsUndefined(v) {
 			if name := v.String(); name != "utf-8" && name != "utf8" {
 				panic(inv.newError("RangeError", `The "`+name+`" encoding is not supported`))

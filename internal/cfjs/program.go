@@ -28,6 +28,7 @@ type Program struct {
 	imports  bool     // the code has an import statement
 	env      []string // globals of the host that the code names, in order of the wrapper's parameters
 	tables   *tables
+	groups   groupTable // names of the groups of regular expression literals
 }
 
 // Compile reads the code of a function. Code that the real runtime would not
@@ -48,6 +49,8 @@ func Compile(code []byte, runtime Runtime) *Program {
 	if p.fault = runtimeFault(tree, runtime); p.fault != nil {
 		return p
 	}
+	repair(tree)
+	p.groups = stripGroups(tree)
 	p.features = findFeatures(tree)
 	p.imports = len(tree.ImportEntries) > 0
 	p.env = environmentNames(p.features, runtime)

@@ -27,7 +27,6 @@ var absent = map[string]string{
 	"Array.prototype":      "at findLast findLastIndex flat flatMap toLocaleString toReversed toSorted toSpliced with",
 	"Object":               "fromEntries groupBy hasOwn",
 	"Object.prototype":     "toLocaleString",
-	"Function.prototype":   "toString",
 	"Number.prototype":     "toLocaleString",
 	"RegExp.prototype":     "compile dotAll hasIndices unicode unicodeSets",
 	"String":               "raw",

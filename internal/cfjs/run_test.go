@@ -22,7 +22,7 @@ func mustRun(t testing.TB, code string, event *Event, store Store) Result {
 	t.Helper()
 	r, err := Compile([]byte(code), Runtime20).Run(context.Background(), event, store, Options{})
 	if err != nil {
-		t.Fatal(err)
+		t.Errorf("%s\n%v", code, err)
 	}
 	return r
 }

@@ -85,7 +85,7 @@ func (inv *invocation) engineText(class, message string, stack string) (string, 
 		}
 		text := strings.ReplaceAll(p.theirs, "%", middle)
 		if strings.Contains(text, "{nullish}") {
-			text = strings.ReplaceAll(text, "{nullish}", inv.program.nullish(top))
+			text = strings.ReplaceAll(text, "{nullish}", inv.program.nullish(top, middle, strings.HasSuffix(p.ours, "or null")))
 		}
 		return strings.ReplaceAll(text, "{type}", typeOfText(middle)), true
 	}
@@ -114,12 +114,13 @@ func (inv *invocation) notAnObject(top frame) string {
 }
 
 func (inv *invocation) notCallable(top frame, value string) string {
-	switch {
-	case top.native == "Promise":
-		return "unexpected arguments"
-	case top.native != "":
+	if top.native != "" {
 		return "this value is not an object"
-	case inv.program.site(top).kind == siteIn:
+	}
+	switch inv.program.site(top).kind {
+	case sitePromise:
+		return "unexpected arguments"
+	case siteIn:
 		return `property "in" on primitive ` + typeOfText(value) + " type"
 	}
 	return typeOfText(value) + " is not a function"
