@@ -154,3 +154,13 @@ func (c *countedConn) Close() error {
 	defer c.leave()
 	return c.Conn.Close()
 }
+
+// CloseWrite ends what is sent, as net/http does before it closes a connection
+// of which it has not read all: without it the client would see the connection
+// reset instead of the answer.
+func (c *countedConn) CloseWrite() error {
+	if conn, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return conn.CloseWrite()
+	}
+	return nil
+}

@@ -1,9 +1,7 @@
 package server
 
 import (
-	"context"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -12,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
 	kvs "github.com/aws/aws-sdk-go-v2/service/cloudfrontkeyvaluestore"
 
@@ -20,58 +17,6 @@ import (
 	"github.com/popkv/popkv/internal/config"
 	"github.com/popkv/popkv/internal/controlplane"
 )
-
-// start runs a server with dev's defaults, in memory, on a free port, until
-// the test ends.
-func start(t *testing.T, change func(*config.Config)) *Server {
-	t.Helper()
-	cfg := config.Default(config.Dev)
-	cfg.Listen, cfg.Admin.Listen = "127.0.0.1:0", "127.0.0.1:0"
-	cfg.InMemory, cfg.SeedDir = true, ""
-	if change != nil {
-		change(&cfg)
-	}
-	s, err := New(t.Context(), cfg, Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.Listen(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Serve(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-		if err := s.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return s
-}
-
-// clients returns the two AWS clients of a server; they dial past the account
-// label that the SDK puts in front of the host.
-func clients(t *testing.T, s *Server, id, secret string) (*cloudfront.Client, *kvs.Client) {
-	t.Helper()
-	address := s.api[0].Addr().String()
-	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-		var d net.Dialer
-		return d.DialContext(ctx, "tcp", address)
-	}}
-	t.Cleanup(transport.CloseIdleConnections)
-	cfg := aws.Config{
-		Region:           "us-east-1",
-		Credentials:      credentials.NewStaticCredentialsProvider(id, secret, ""),
-		BaseEndpoint:     aws.String(s.URL()),
-		HTTPClient:       &http.Client{Transport: transport},
-		RetryMaxAttempts: 1,
-	}
-	return cloudfront.NewFromConfig(cfg), kvs.NewFromConfig(cfg)
-}
 
 func TestFirstMinute(t *testing.T) {
 	s := start(t, nil)
