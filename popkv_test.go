@@ -1,6 +1,11 @@
 package popkv
 
 import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -134,5 +139,29 @@ func TestStoreIDRoundTrip(t *testing.T) {
 		if got, ok := ParseStoreID(id.String()); !ok || got != id {
 			t.Fatalf("ParseStoreID(%s) = %v, %v", id, got, ok)
 		}
+	}
+}
+
+func TestWeakSecrets(t *testing.T) {
+	for secret, want := range map[string]bool{
+		"": true, "test": true, "password": true, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": true, "minioadminminioadmin": true,
+		"wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY": true, "q7x9vJ2mK4nP8sT1": true,
+		"correct horse battery staple": false, "q7x9vJ2mK4nP8sT1Zc5d": false,
+	} {
+		if got := NewSecret(secret).IsWeak(); got != want {
+			t.Errorf("%q: weak %v, want %v", secret, got, want)
+		}
+	}
+}
+
+func TestSecretsAreNeverShown(t *testing.T) {
+	s := NewSecret("canary")
+	encoded, err := json.Marshal(map[string]any{"s": s, "p": &s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := fmt.Sprintf("%v %+v %#v %s %q %x", s, s, s, s, s, s) + string(encoded) + slog.AnyValue(s).Resolve().String()
+	if strings.Contains(shown, "canary") || strings.Contains(shown, hex.EncodeToString([]byte("canary"))) || !strings.Contains(shown, "***") {
+		t.Errorf("shown: %s", shown)
 	}
 }

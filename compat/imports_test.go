@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/config"
 )
 
@@ -107,7 +108,7 @@ func TestImportFromAnEndpointThatIsDown(t *testing.T) {
 // startImporter starts a server that imports from an S3 endpoint.
 func startImporter(t *testing.T, endpoint string, key credentials) *server {
 	return startServerWith(t, func(c *config.Config) {
-		c.S3.Endpoint, c.S3.AccessKeyID, c.S3.SecretAccessKey = endpoint, key.ID, config.NewSecret(key.Secret)
+		c.S3.Endpoint, c.S3.AccessKeyID, c.S3.SecretAccessKey = endpoint, key.ID, popkv.NewSecret(key.Secret)
 	})
 }
 

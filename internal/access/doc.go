@@ -15,7 +15,7 @@
 // Secrets are kept encrypted with a data key, which is itself wrapped by a key
 // in a file outside the data; a key of which only the public half is stored
 // needs neither, and what is on disk then cannot sign anything. The package
-// never prints a secret: the type [Secret] is what it hands out.
+// never prints a secret: the type [popkv.Secret] is what it hands out.
 //
 // It deliberately knows no HTTP status and no AWS error name, issues no tokens
 // for other services, and has no groups, roles or resource policies.

@@ -50,7 +50,7 @@ func TestRefusalsHaveTheirKinds(t *testing.T) {
 	w := newWorld(t)
 	key := w.create(KeyRequest{User: "ann"})
 	unknown := Credentials{AccessKeyID: "AKIANOBODY", Secret: key.Secret}
-	forged := Credentials{AccessKeyID: key.AccessKeyID, Secret: NewSecret("another secret")}
+	forged := Credentials{AccessKeyID: key.AccessKeyID, Secret: popkv.NewSecret("another secret")}
 	sent := func(c call, by Credentials, change func(r *http.Request)) *http.Request {
 		r := w.request(c, by)
 		change(r)
@@ -122,11 +122,11 @@ func TestUnknownKeyAndWrongSecretAreAnsweredAlike(t *testing.T) {
 	key := w.create(KeyRequest{User: "ann", Life: 1e12})
 	g := w.gate(GateOptions{})
 	wrongToken := key
-	wrongToken.SessionToken = NewSecret("another")
+	wrongToken.SessionToken = popkv.NewSecret("another")
 	var first error
 	for name, by := range map[string]Credentials{
 		"unknown":     {AccessKeyID: "AKIANOBODY", Secret: key.Secret},
-		"wrong":       {AccessKeyID: key.AccessKeyID, Secret: NewSecret("x"), SessionToken: key.SessionToken},
+		"wrong":       {AccessKeyID: key.AccessKeyID, Secret: popkv.NewSecret("x"), SessionToken: key.SessionToken},
 		"wrong token": wrongToken,
 		"data key":    {AccessKeyID: "!data-key", Secret: key.Secret},
 	} {

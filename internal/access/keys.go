@@ -20,9 +20,9 @@ import (
 // this package once, when the key is made.
 type Credentials struct {
 	AccessKeyID  string
-	Secret       Secret
-	SessionToken Secret    // of a temporary key only
-	Expires      time.Time // zero: never
+	Secret       popkv.Secret
+	SessionToken popkv.Secret // of a temporary key only
+	Expires      time.Time    // zero: never
 }
 
 // A KeyRequest says what kind of key to make.
@@ -166,11 +166,11 @@ func (d *Directory) newKey(q KeyRequest) (keyRecord, Credentials) {
 		token := base64.StdEncoding.EncodeToString(d.random(48))
 		hash := sha256.Sum256([]byte(token))
 		r.TokenHash, r.Expires = hash[:], r.Created.Add(q.Life)
-		c.SessionToken, c.Expires = NewSecret(token), r.Expires
+		c.SessionToken, c.Expires = popkv.NewSecret(token), r.Expires
 	}
 	r.ID = prefix + base32.StdEncoding.EncodeToString(d.random(10))
 	secret := base64.StdEncoding.EncodeToString(d.random(30))
-	c.AccessKeyID, c.Secret = r.ID, NewSecret(secret)
+	c.AccessKeyID, c.Secret = r.ID, popkv.NewSecret(secret)
 	if q.PublicKeyOnly {
 		r.PublicKey = sigv4.NewKey(r.ID, secret).PublicKey()
 	} else {
@@ -228,15 +228,4 @@ func (d *Directory) expired(limit int) (ids []string) {
 		}
 	}
 	return ids
-}
-
-// WeakSecret reports whether a secret must not protect a server that others
-// can reach: too short to be random, or one that stands in documentation.
-func WeakSecret(secret Secret) bool {
-	text := secret.Reveal()
-	distinct := map[rune]bool{}
-	for _, c := range text {
-		distinct[c] = true
-	}
-	return len(text) < 16 || len(distinct) < 8 || strings.Contains(strings.ToUpper(text), "EXAMPLE")
 }

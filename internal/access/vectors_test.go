@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/journal"
 )
 
@@ -134,7 +135,7 @@ func TestVectorsForgedRequestsStopAtTheGate(t *testing.T) {
 func BenchmarkGate(b *testing.B) {
 	w := newWorld(b, func(w *world) {
 		w.options.KeyFile = ""
-		w.options.Root, w.options.RootAccount = Credentials{AccessKeyID: "AKIAROOT", Secret: NewSecret("a root secret for the benchmark")}, account
+		w.options.Root, w.options.RootAccount = Credentials{AccessKeyID: "AKIAROOT", Secret: popkv.NewSecret("a root secret for the benchmark")}, account
 	})
 	g := w.gate(GateOptions{})
 	r := w.request(call{target: getTarget, host: "000000000000.localhost:8080", unsigned: "User-Agent: bench\r\nAccept-Encoding: gzip\r\n"}, w.options.Root)

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/access"
 )
 
@@ -225,7 +226,7 @@ func TestObservationsNameTheOperationOrNothing(t *testing.T) {
 	for _, line := range []string{"GET access-keys", "GET no/such/path"} {
 		r.do(root, line)
 		r.do(ann, line)
-		r.do(access.Credentials{AccessKeyID: "AKIANONE", Secret: access.NewSecret("x")}, line)
+		r.do(access.Credentials{AccessKeyID: "AKIANONE", Secret: popkv.NewSecret("x")}, line)
 	}
 	var got []string
 	for _, o := range r.seen {

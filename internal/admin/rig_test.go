@@ -127,7 +127,7 @@ func (r *rig) created(by access.Credentials, body string) access.Credentials {
 		r.t.Fatalf("create %s: %d %s", body, status, text)
 	}
 	return access.Credentials{
-		AccessKeyID: key.AccessKeyID, Secret: access.NewSecret(key.SecretAccessKey), SessionToken: access.NewSecret(key.SessionToken),
+		AccessKeyID: key.AccessKeyID, Secret: popkv.NewSecret(key.SecretAccessKey), SessionToken: popkv.NewSecret(key.SessionToken),
 	}
 }
 

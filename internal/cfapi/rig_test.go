@@ -70,7 +70,7 @@ func newRig(t testing.TB, factory driverFactory, o controlplane.Options) *rig {
 	}
 	r := &rig{t: t, journal: j, keys: map[string]*sigv4.Key{}}
 	r.directory, err = access.Open(ctx, j, access.Options{
-		Root: access.Credentials{AccessKeyID: "AKIDROOT", Secret: access.NewSecret("root-secret")}, RootAccount: account,
+		Root: access.Credentials{AccessKeyID: "AKIDROOT", Secret: popkv.NewSecret("root-secret")}, RootAccount: account,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ type Config struct {
 	AccountID   string   // 12 digits: the account of the root key
 
 	RootAccessKeyID     string // empty: the key kept in the data directory
-	RootSecretAccessKey Secret
+	RootSecretAccessKey popkv.Secret
 
 	DataDir              string
 	InMemory             bool   // nothing on disk; DataDir is unused
@@ -44,7 +44,7 @@ type S3 struct {
 	Endpoint        string // http or https URL
 	Region          string
 	AccessKeyID     string
-	SecretAccessKey Secret
+	SecretAccessKey popkv.Secret
 }
 
 // Admin is the listener for health, metrics and profiles.

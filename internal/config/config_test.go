@@ -92,7 +92,7 @@ func TestEverySettingIsReadFromEveryLayer(t *testing.T) {
 			"env":  mustLoad(t, Dev, nil, []string{s.Env() + "=" + text}, ""),
 			"file": mustLoad(t, Dev, nil, nil, s.Key+": "+text),
 		} {
-			if diff := cmp.Diff(deref(s.field(&want)), deref(s.field(&l.Config)), cmp.AllowUnexported(Secret{})); diff != "" {
+			if diff := cmp.Diff(deref(s.field(&want)), deref(s.field(&l.Config)), cmp.AllowUnexported(popkv.Secret{})); diff != "" {
 				t.Errorf("%s from %s: %s", s.Key, name, diff)
 			}
 			if l.Origin(s.Key) == OriginDefault {
@@ -116,7 +116,7 @@ func deref(p any) any {
 		return *p
 	case *[]string:
 		return *p
-	case *Secret:
+	case *popkv.Secret:
 		return p.Reveal()
 	case *StaleETag:
 		return *p
@@ -198,7 +198,7 @@ func TestDefaultsOfTheTwoCommands(t *testing.T) {
 	if dev.SecretsKeyFile != ".popkv.key" || dev.AccountID != "000000000000" || dev.RootSecretAccessKey.Reveal() != "test" {
 		t.Errorf("dev: %+v", dev)
 	}
-	if diff := cmp.Diff(dev, mustLoad(t, Dev, nil, nil, "").Config, cmp.AllowUnexported(Secret{})); diff != "" {
+	if diff := cmp.Diff(dev, mustLoad(t, Dev, nil, nil, "").Config, cmp.AllowUnexported(popkv.Secret{})); diff != "" {
 		t.Error("Default and an empty Load differ", diff)
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/knadh/koanf/providers/confmap"
 	"github.com/knadh/koanf/providers/env/v2"
 	"github.com/knadh/koanf/v2"
+
+	"github.com/popkv/popkv"
 )
 
 // A Source is where settings are read from.
@@ -99,7 +101,7 @@ func (l *Loaded) dropHalfDefaultRoot() {
 	idGiven := l.origins["root.access_key_id"] != OriginDefault
 	secretGiven := l.origins["root.secret_access_key"] != OriginDefault
 	if idGiven && !secretGiven {
-		l.Config.RootSecretAccessKey = Secret{}
+		l.Config.RootSecretAccessKey = popkv.Secret{}
 	}
 	if secretGiven && !idGiven {
 		l.Config.RootAccessKeyID = ""

@@ -41,32 +41,12 @@ func (c *Config) validateRoot() error {
 		return nil
 	case id == "" || secret.IsEmpty():
 		return errors.New("root.access_key_id and root.secret_access_key go together: give both or neither")
-	case !Loopback(c.Listen) && weak(secret.Reveal()):
+	case !Loopback(c.Listen) && secret.IsWeak():
 		return fmt.Errorf("the root secret is a sample or too easy to guess for %s, which other machines can reach: "+
 			"set POPKV_ROOT_ACCESS_KEY_ID and POPKV_ROOT_SECRET_ACCESS_KEY to a random secret of %d characters or more "+
-			"(`openssl rand -hex 20` makes one), or listen on localhost", c.Listen, minSecret)
+			"(`openssl rand -hex 20` makes one), or listen on localhost", c.Listen, popkv.MinSecretBytes)
 	}
 	return nil
-}
-
-// minSecret is the length of the shortest secret accepted off loopback; AWS
-// makes them 40 characters long.
-const minSecret = 20
-
-// weak reports whether a secret is short, monotonous, or one that stands in
-// documentation.
-func weak(secret string) bool {
-	distinct := map[rune]bool{}
-	for _, r := range secret {
-		distinct[r] = true
-	}
-	lower := strings.ToLower(secret)
-	for _, sample := range []string{"example", "password", "changeme", "secret"} {
-		if strings.Contains(lower, sample) {
-			return true
-		}
-	}
-	return len(secret) < minSecret || len(distinct) < 8
 }
 
 // Loopback reports whether only this machine can reach a listen address: its

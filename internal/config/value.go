@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/popkv/popkv"
 )
 
 // A Kind is how a value is written and checked.
@@ -57,8 +59,8 @@ func (s Setting) set(c *Config, text string) error {
 		*p = StaleETag(text)
 	case *FunctionMode:
 		*p = FunctionMode(text)
-	case *Secret:
-		*p = NewSecret(text)
+	case *popkv.Secret:
+		*p = popkv.NewSecret(text)
 	case *[]string:
 		*p = splitList(text)
 	case *bool:
@@ -125,7 +127,7 @@ func (s Setting) text(c *Config) string {
 		return *p
 	case *bool:
 		return strconv.FormatBool(*p)
-	case *Secret:
+	case *popkv.Secret:
 		return p.String()
 	case *StaleETag:
 		return string(*p)

@@ -95,7 +95,7 @@ func newRig(t testing.TB, factory driverFactory, o rigOptions) *rig {
 	}
 	r.directory, err = access.Open(context.Background(), j, access.Options{
 		Now: r.clock.now, RootAccount: account,
-		Root: access.Credentials{AccessKeyID: rootKeyID, Secret: access.NewSecret(rootSecret)},
+		Root: access.Credentials{AccessKeyID: rootKeyID, Secret: popkv.NewSecret(rootSecret)},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -23,6 +23,7 @@ import (
 	kvs "github.com/aws/aws-sdk-go-v2/service/cloudfrontkeyvaluestore"
 	"go.uber.org/goleak"
 
+	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/access"
 	"github.com/popkv/popkv/internal/config"
 	"github.com/popkv/popkv/internal/sigv4"

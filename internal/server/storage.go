@@ -82,7 +82,7 @@ func (s *Server) openDirectory(ctx context.Context) error {
 		KeyFile: keyFile,
 		Root: access.Credentials{
 			AccessKeyID: s.cfg.RootAccessKeyID,
-			Secret:      popkv.NewSecret(s.cfg.RootSecretAccessKey.Reveal()),
+			Secret:      s.cfg.RootSecretAccessKey,
 		},
 		RootAccount: s.cfg.AccountID,
 	})

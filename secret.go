@@ -1,9 +1,10 @@
-package access
+package popkv
 
 import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 )
 
 // A Secret is text that no formatting, logging or encoding shows: every one of
@@ -18,6 +19,26 @@ func (s Secret) Reveal() string { return s.text }
 
 // IsEmpty reports whether there is no secret.
 func (s Secret) IsEmpty() bool { return s.text == "" }
+
+// MinSecretBytes is the length of the shortest secret that may protect a
+// server which other machines can reach; AWS makes them 40 characters long.
+const MinSecretBytes = 20
+
+// IsWeak reports whether the secret must not protect a server that other
+// machines can reach: it is short, monotonous, or stands in documentation.
+func (s Secret) IsWeak() bool {
+	distinct := map[rune]bool{}
+	for _, r := range s.text {
+		distinct[r] = true
+	}
+	lower := strings.ToLower(s.text)
+	for _, sample := range []string{"example", "password", "changeme", "secret"} {
+		if strings.Contains(lower, sample) {
+			return true
+		}
+	}
+	return len(s.text) < MinSecretBytes || len(distinct) < 8
+}
 
 // String returns *** or, when there is no secret, nothing.
 func (s Secret) String() string {
