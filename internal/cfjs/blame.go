@@ -118,7 +118,7 @@ func (p *Program) site(at frame) site {
 			}
 		case *ast.CallExpression:
 			if matches(n.LeftParenthesis) {
-				found.kind = siteCall
+				found.kind, found.name = siteCall, memberName(n.Callee)
 			}
 		case *ast.NewExpression:
 			if matches(n.New) && isName(n.Callee, "Promise") {
@@ -137,6 +137,20 @@ func (p *Program) site(at frame) site {
 		found.kind = siteIn
 	}
 	return found
+}
+
+// memberName is the name of the member that an expression reads, if its text
+// tells.
+func memberName(e ast.Expression) string {
+	switch e := e.(type) {
+	case *ast.DotExpression:
+		return string(e.Identifier.Name)
+	case *ast.BracketExpression:
+		if literal, ok := e.Member.(*ast.StringLiteral); ok {
+			return literal.Value.String()
+		}
+	}
+	return ""
 }
 
 // nullishOf says which of the two an expression gives when it gives nothing.

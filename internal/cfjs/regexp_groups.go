@@ -32,8 +32,11 @@ func (t groupTable) strip(pattern string) string {
 	return plain
 }
 
-// groupKey is a pattern as it is kept: source escapes slashes.
-func groupKey(pattern string) string { return strings.ReplaceAll(pattern, `\/`, "/") }
+// groupKey is a pattern as it is kept. The property source has slashes escaped,
+// in one way or, inside brackets, another.
+func groupKey(pattern string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(pattern, `\u002f`, "/"), `\/`, "/")
+}
 
 // groupNames lists the names of a pattern's capturing groups by number, "" for
 // one without a name and for the whole match, and returns the pattern without

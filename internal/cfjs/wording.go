@@ -24,7 +24,6 @@ var phrases = []phrase{
 	{"Cannot read property '%' of undefined or null", `cannot get property "%" of {nullish}`},
 	{"Cannot read property '%' of undefined", `cannot get property "%" of {nullish}`},
 	{"Object has no member '%'", `(intermediate value)["%"] is not a function`},
-	{"Not a function: %", "object is not a function"},
 	{"% is not defined", `"%" is not defined`},
 	{"Assignment to constant variable.", "assignment to constant variable"},
 	{"Cannot access a variable before initialization", "cannot access variable before initialization"},
@@ -76,7 +75,9 @@ func (inv *invocation) engineText(class, message string, stack string) (string, 
 	case message == "Cannot convert undefined or null to object":
 		return inv.notAnObject(top), true
 	case strings.HasPrefix(message, "Value is not an object: "):
-		return inv.notCallable(top, strings.TrimPrefix(message, "Value is not an object: ")), true
+		return inv.notCallable(top, typeOfText(strings.TrimPrefix(message, "Value is not an object: "))), true
+	case strings.HasPrefix(message, "Not a function: "):
+		return inv.notCallable(top, "object"), true
 	}
 	for _, p := range phrases {
 		middle, ok := matchPhrase(p.ours, message)
@@ -113,17 +114,21 @@ func (inv *invocation) notAnObject(top frame) string {
 	return "cannot convert null or undefined to object"
 }
 
-func (inv *invocation) notCallable(top frame, value string) string {
+// notCallable is about a value of that type which was called, or used as an
+// object in another way.
+func (inv *invocation) notCallable(top frame, valueType string) string {
 	if top.native != "" {
 		return "this value is not an object"
 	}
-	switch inv.program.site(top).kind {
-	case sitePromise:
+	switch site := inv.program.site(top); {
+	case site.kind == sitePromise:
 		return "unexpected arguments"
-	case siteIn:
-		return `property "in" on primitive ` + typeOfText(value) + " type"
+	case site.kind == siteIn:
+		return `property "in" on primitive ` + valueType + " type"
+	case site.kind == siteCall && site.name != "":
+		return `(intermediate value)["` + site.name + `"] is not a function`
 	}
-	return typeOfText(value) + " is not a function"
+	return valueType + " is not a function"
 }
 
 // typeOfText guesses the type of a primitive from its text.
