@@ -33,6 +33,15 @@ type Log struct {
 // New returns an empty log for transactions after base.
 func New(base journal.Rev) *Log { return &Log{base: base, last: base} }
 
+// Start forgets everything up to base, for a log that was made before its
+// driver knew where it begins.
+func (l *Log) Start(base journal.Rev) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.events, l.bytes, l.base, l.last = nil, 0, base, base
+	l.wake()
+}
+
 // Append adds transactions in the order of their revisions, and notes that
 // there is nothing else up to upTo. The log keeps their values.
 func (l *Log) Append(upTo journal.Rev, events ...journal.Event) {

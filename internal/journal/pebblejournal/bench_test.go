@@ -280,3 +280,22 @@ func benchDirectories(b *testing.B, stores, each int) (closed, killed string) {
 	}
 	return closed, killed
 }
+
+// BenchmarkRevs is what a barrier costs: one revision out of 10,000 stores.
+func BenchmarkRevs(b *testing.B) {
+	closed, _ := benchDirectories(b, 10_000, 3)
+	d, err := Open(closed, Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer d.Close()
+	keys := make([]string, 10_000)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("m/%016d", i)
+	}
+	for i := 0; b.Loop(); i++ {
+		if revs, err := d.Revs(context.Background(), keys[i%len(keys):i%len(keys)+1]); err != nil || revs[0] == 0 {
+			b.Fatal(revs, err)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -60,22 +61,14 @@ func (d *Driver) submit(ctx context.Context, r *request) (journal.Rev, error) {
 	select {
 	case <-r.done:
 	case <-ctx.Done():
-		d.abandon(r, context.Cause(ctx), journal.ErrUnknown)
-	case <-d.latch.tripped:
-		d.abandon(r, d.latch.cause(), journal.ErrFailed)
+		if d.queue.withdraw(r) {
+			r.answer(0, fmt.Errorf("%w: %w", journal.ErrRefused, context.Cause(ctx)))
+		} else {
+			r.answer(0, fmt.Errorf("%w: %w", journal.ErrUnknown, context.Cause(ctx)))
+		}
 	}
 	<-r.done
 	return r.rev, r.err
-}
-
-// abandon answers a request that nobody waits for any longer: refused if it
-// was still in the queue, else with unknown.
-func (d *Driver) abandon(r *request, cause, unknown error) {
-	if d.queue.withdraw(r) {
-		r.answer(0, fmt.Errorf("%w: %w", journal.ErrRefused, cause))
-		return
-	}
-	r.answer(0, fmt.Errorf("%w: %w", unknown, cause))
 }
 
 // commitLoop is the committer: it turns waiting requests into batches.
@@ -146,15 +139,30 @@ func (d *Driver) finish(g *group, err error) {
 // the queue, and nothing under way waits for longer than fullPatience.
 func (d *Driver) diskFull() {
 	d.queue.refuse(fmt.Errorf("%w: %w", journal.ErrRefused, errFull))
-	deadline := d.o.Now().Add(-fullPatience)
+	d.abandon(fullPatience, fmt.Errorf("%w: %w", journal.ErrUnknown, errFull))
+}
+
+// failed is called once, when the latch trips: nothing waits for the engine
+// any longer.
+func (d *Driver) failed(cause error) {
+	d.queue.close(fmt.Errorf("%w: %w: %w", journal.ErrRefused, journal.ErrFailed, cause))
+	d.abandon(anyAge, fmt.Errorf("%w: %w", journal.ErrFailed, cause))
+	d.events.Close(fmt.Errorf("%w: %w", journal.ErrFailed, cause))
+}
+
+const anyAge = time.Duration(math.MinInt64)
+
+// abandon answers what was begun on that long ago.
+func (d *Driver) abandon(age time.Duration, err error) {
+	now := d.o.Now()
 	d.inFlight.Lock()
 	defer d.inFlight.Unlock()
 	for g := range d.inFlight.groups {
-		if g.taken.After(deadline) {
+		if now.Sub(g.taken) < age {
 			continue
 		}
 		for _, r := range g.requests {
-			r.answer(0, fmt.Errorf("%w: %w", journal.ErrUnknown, errFull))
+			r.answer(0, err)
 		}
 	}
 }

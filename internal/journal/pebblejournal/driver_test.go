@@ -48,6 +48,13 @@ func TestAfterAFailedSyncNothingIsAcknowledged(t *testing.T) {
 				return fault{}
 			})
 			var wg sync.WaitGroup
+			wg.Go(func() {
+				for e, err := range d.Watch(t.Context(), "", before) {
+					if err == nil || !errors.Is(err, journal.ErrFailed) {
+						t.Errorf("watch yields %v, %v", e, err)
+					}
+				}
+			})
 			for range 32 {
 				wg.Go(func() {
 					_, err := d.Commit(context.Background(), putA("after"))

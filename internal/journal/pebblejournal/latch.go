@@ -19,20 +19,27 @@ import (
 type latch struct {
 	log     *slog.Logger
 	tripped chan struct{} // closed at the first failure
+	onTrip  func(error)   // called with it, under whatever locks the engine holds
 
 	mu  sync.Mutex
 	err error
 }
 
-func newLatch(log *slog.Logger) *latch { return &latch{log: log, tripped: make(chan struct{})} }
+func newLatch(log *slog.Logger) *latch {
+	return &latch{log: log, tripped: make(chan struct{}), onTrip: func(error) {}}
+}
 
 func (l *latch) trip(err error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.err == nil {
+	first := l.err == nil
+	if first {
 		l.err = err
 		close(l.tripped)
+	}
+	l.mu.Unlock()
+	if first {
 		l.log.Error("storage failed: nothing more is acknowledged until a restart has verified the data", "error", err)
+		l.onTrip(err)
 	}
 }
 
