@@ -63,7 +63,7 @@ func (g *generator) expr(kind string) string {
 func (g *generator) number() string {
 	switch g.rng.IntN(14) {
 	case 0:
-		return fmt.Sprintf("(%s %s %s)", g.expr("n"), g.pick("+", "-", "*", "&", "|", "^"), g.expr("n"))
+		return fmt.Sprintf("(%s %s %s | 0)", g.expr("n"), g.pick("+", "-", "*", "&", "|", "^"), g.expr("n"))
 	case 1:
 		return fmt.Sprintf("(%s %% 7)", g.expr("n"))
 	case 2:
@@ -77,7 +77,7 @@ func (g *generator) number() string {
 	case 6:
 		return fmt.Sprintf("%s.indexOf(%s)", g.expr("s"), g.expr("s"))
 	case 7:
-		return fmt.Sprintf("%s.reduce((p, q) => p %s q, %s)", g.expr("a"), g.pick("+", "-", "^"), g.expr("n"))
+		return fmt.Sprintf("%s.reduce((p, q) => p %s q | 0, %s)", g.expr("a"), g.pick("+", "-", "^"), g.expr("n"))
 	case 8:
 		return fmt.Sprintf("Math.%s(%s, %s)", g.pick("max", "min"), g.expr("n"), g.expr("n"))
 	case 9:
@@ -137,7 +137,7 @@ func (g *generator) array() string {
 	case 0:
 		return fmt.Sprintf("[%s, %s]", g.expr("n"), g.expr("n"))
 	case 1:
-		return fmt.Sprintf("%s.map(v => v %s %s)", g.expr("a"), g.pick("+", "*", "-"), g.known("n"))
+		return fmt.Sprintf("%s.map(v => v %s %s | 0)", g.expr("a"), g.pick("+", "*", "-"), g.known("n"))
 	case 2:
 		return fmt.Sprintf("%s.filter(v => v > %s)", g.expr("a"), g.known("n"))
 	case 3:
@@ -213,7 +213,7 @@ func (g *generator) statement() {
 		g.line("switch (%s %% 3) { case 0: out.push('zero'); case 1: out.push('one'); break; default: out.push('more') }", g.expr("n"))
 	case 4:
 		f := g.fresh("f")
-		g.line("function %s(p, q) { return p %s q }", f, g.pick("+", "-", "*"))
+		g.line("function %s(p, q) { return p %s q | 0 }", f, g.pick("+", "-", "*"))
 		g.line("out.push(%s(%s, %s))", f, g.expr("n"), g.expr("n"))
 	case 5:
 		g.line("for (const k in %s) { out.push(k) }", g.pick("{p: 1, q: 2}", "[7, 8]"))

@@ -50,7 +50,10 @@ const (
 	// MaxLogBytes is where the log of one run is cut (documented).
 	MaxLogBytes = 10 << 10
 
-	regexpTimeout = 50 * time.Millisecond
+	// regexpTimeout is wall time: the matcher knows no other. It is well over the
+	// hard limit, so that a run which waits for the processor is not taken for one
+	// whose pattern ran astray.
+	regexpTimeout = 250 * time.Millisecond
 	maxCallDepth  = 256
 )
 
