@@ -61,19 +61,20 @@ func outcomeOf(printed string) outcome {
 	if logs = strings.TrimSuffix(logs, "\n"); logs != "" {
 		o.Logs = strings.Split(logs, "\n")
 	}
-	result = strings.TrimSuffix(result, "\n")
+	result = strings.ReplaceAll(result, "\n", "")
 	if err := json.Unmarshal([]byte(result), &o.Result); err != nil {
 		o.Result = result
 	}
 	return o
 }
 
-// finish runs a handler and prints what it did; it is the same text for both.
+// finish runs a handler and prints what it did, in pieces because njs cuts a
+// line at 2 KB. It is the same text for both engines.
 const finish = `
 ;(function () { var given = handler; handler = async function (event) {
 	var text = '` + resultMark + `';
 	try { var r = await given(event); text += JSON.stringify(r === undefined ? null : r); } catch (e) { text += e; }
-	console.log(text);
+	for (var i = 0; i < text.length; i += 1000) { console.log(text.slice(i, i + 1000)); }
 	return {statusCode: 200};
 } })();`
 
