@@ -12,8 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
 	awscreds "github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudfront"
 	kvs "github.com/aws/aws-sdk-go-v2/service/cloudfrontkeyvaluestore"
@@ -44,17 +44,20 @@ func newGoSDK(t *testing.T, to target) client {
 		options = append(options, kvs.WithEndpointResolverV2(withoutLabel{kvs.NewDefaultEndpointResolverV2()}))
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	config := aws.Config{
-		Region:           "us-east-1",
-		Credentials:      awscreds.NewStaticCredentialsProvider(to.Key.ID, to.Key.Secret, to.Key.Token),
-		BaseEndpoint:     aws.String("http://" + server),
-		HTTPClient:       &http.Client{Transport: transport},
-		RetryMaxAttempts: 1,
+	cfg, err := config.LoadDefaultConfig(t.Context(),
+		config.WithRegion("us-east-1"),
+		config.WithCredentialsProvider(awscreds.NewStaticCredentialsProvider(to.Key.ID, to.Key.Secret, to.Key.Token)),
+		config.WithBaseEndpoint("http://"+server),
+		config.WithHTTPClient(&http.Client{Transport: transport}),
+		config.WithRetryMaxAttempts(1),
+	)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return goSDK{services: map[string]reflect.Value{
-		controlPlane: reflect.ValueOf(cloudfront.NewFromConfig(config)),
-		dataPlane:    reflect.ValueOf(kvs.NewFromConfig(config, options...)),
-		sts:          reflect.ValueOf(awssts.NewFromConfig(config)),
+		controlPlane: reflect.ValueOf(cloudfront.NewFromConfig(cfg)),
+		dataPlane:    reflect.ValueOf(kvs.NewFromConfig(cfg, options...)),
+		sts:          reflect.ValueOf(awssts.NewFromConfig(cfg)),
 	}}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -53,6 +54,26 @@ func expect(t *testing.T, operation string, got map[string]any, want map[string]
 		if fmt.Sprint(got[member]) != fmt.Sprint(value) {
 			t.Errorf("%s: %s = %v, want %v", operation, member, got[member], value)
 		}
+	}
+}
+
+func storeARN(t *testing.T, c client, name string) string {
+	t.Helper()
+	described := mustCall(t, c, controlPlane, "DescribeKeyValueStore", map[string]any{"Name": name})
+	return described["KeyValueStore"].(map[string]any)["ARN"].(string)
+}
+
+// wantItems compares the items of a small store.
+func wantItems(t *testing.T, c client, arn string, want map[string]string) {
+	t.Helper()
+	got := map[string]string{}
+	page := mustCall(t, c, dataPlane, "ListKeys", map[string]any{"KvsARN": arn, "MaxResults": 50})
+	for _, item := range page["Items"].([]any) {
+		item := item.(map[string]any)
+		got[item["Key"].(string)] = item["Value"].(string)
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the store holds %v, want %v", got, want)
 	}
 }
 

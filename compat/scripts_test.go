@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ type scriptSet struct {
 }
 
 func TestMain(m *testing.M) {
+	cleanEnvironment()
 	code := m.Run()
 	for _, s := range scripts.started {
 		s.stop()
@@ -122,21 +124,23 @@ func (c scripted) call(t *testing.T, service, operation string, parameters map[s
 	return reply.answer
 }
 
-// cleanEnv is the environment without anything that would point an AWS client
-// elsewhere.
-func cleanEnv() []string {
-	var env []string
+// cleanEnvironment takes everything away that would point a client elsewhere.
+func cleanEnvironment() {
+	ours := []string{"POPKV_NOT_RUN", "POPKV_TERRAFORM_MIRROR", "POPKV_VECTORS"}
 	for _, kv := range os.Environ() {
-		name, _, _ := strings.Cut(strings.ToUpper(kv), "=")
-		if !strings.HasPrefix(name, "AWS_") && !strings.HasPrefix(name, "POPKV_") && !strings.HasSuffix(name, "_PROXY") {
-			env = append(env, kv)
+		name, _, _ := strings.Cut(kv, "=")
+		upper := strings.ToUpper(name)
+		if strings.HasPrefix(upper, "AWS_") || strings.HasSuffix(upper, "_PROXY") || strings.HasPrefix(upper, "POPKV_") && !slices.Contains(ours, name) {
+			os.Unsetenv(name)
 		}
 	}
-	return append(env, "AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null")
+	os.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+	os.Setenv("AWS_CONFIG_FILE", os.DevNull)
+	os.Setenv("AWS_SHARED_CREDENTIALS_FILE", os.DevNull)
 }
 
 func withEnv(cmd *exec.Cmd, env []string) *exec.Cmd {
-	cmd.Env = append(cleanEnv(), env...)
+	cmd.Env = append(os.Environ(), env...)
 	return cmd
 }
 
