@@ -3,6 +3,7 @@ package pebblejournal
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"syscall"
 
@@ -35,8 +36,8 @@ func (g *guardFS) do(what, name string, fn func() error) error {
 		case err == nil:
 			return nil
 		case !g.vital(name):
-			if isNoSpace(err) {
-				g.space.tableFull()
+			if isNoSpace(err) && !g.space.tableFull() {
+				return g.fail(what, name, err)
 			}
 			return err
 		case isNoSpace(err) && g.space.hold():
@@ -125,6 +126,10 @@ func (g *guardFS) RemoveAll(name string) error {
 	g.latch.freeze()
 	return g.FS.RemoveAll(name)
 }
+
+// Lock does nothing: the lock of the data directory covers the engine, and it
+// can be released when the engine is frozen.
+func (g *guardFS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
 
 // List is vital although it only reads: an engine that meets its failure after
 // it has begun to open panics on a goroutine of its own.

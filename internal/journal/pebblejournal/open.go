@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"syscall"
 
 	"github.com/cockroachdb/errors/oserror"
 	"github.com/cockroachdb/pebble/v2"
@@ -187,9 +188,14 @@ func (d *Driver) inspect(dir string) (head root, err error) {
 	return head, nil
 }
 
-// damaged says so of an engine that cannot be opened or read, once.
+// damaged says so of an engine that cannot be opened or read, once, unless the
+// operating system had another reason to refuse.
 func damaged(err error) error {
-	if err = readError(err); errors.Is(err, ErrDamaged) {
+	var errno syscall.Errno
+	switch err = readError(err); {
+	case errors.Is(err, ErrDamaged):
+		return err
+	case errors.As(err, &errno) && errno != syscall.EIO && errno != syscall.ENOENT:
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrDamaged, err)

@@ -124,23 +124,22 @@ func (s *space) found() {
 	s.onFull()
 }
 
-// hold waits a little before a vital write is tried again. It reports false
-// when the write shall fail instead: while the directory is opened or closed.
-func (s *space) hold() bool {
+// hold waits a little before a vital write is tried again.
+func (s *space) hold() bool { return s.wait(holdInterval) }
+
+// tableFull slows the engine down, which tries a table again at once.
+func (s *space) tableFull() bool { return s.wait(tableDelay) }
+
+// wait reports false when nobody shall wait for space, while the directory is
+// opened or closed: the write shall fail instead.
+func (s *space) wait(d time.Duration) bool {
 	s.found()
 	s.mu.Lock()
 	patient := s.patient
 	s.mu.Unlock()
-	return patient && s.wait(holdInterval)
-}
-
-// tableFull slows the engine down, which tries a table again at once.
-func (s *space) tableFull() {
-	s.found()
-	s.wait(tableDelay)
-}
-
-func (s *space) wait(d time.Duration) bool {
+	if !patient {
+		return false
+	}
 	t := time.NewTimer(d)
 	defer t.Stop()
 	select {

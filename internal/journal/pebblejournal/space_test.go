@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -318,6 +319,71 @@ func TestAStartOnAFullDiskUsesTheBallast(t *testing.T) {
 	}
 	if _, err := d.Commit(t.Context(), putA("y")); !errors.Is(err, journal.ErrRefused) {
 		t.Fatalf("got %v", err)
+	}
+}
+
+// A start does not wait for space: it says that there is none, and succeeds
+// when there is some.
+func TestAStartWithoutSpaceSaysSo(t *testing.T) {
+	for name, matches := range map[string]func(fsOp) bool{
+		"none at all":  func(fsOp) bool { return true },
+		"for the log":  isLog,
+		"for a table":  isTable,
+		"for manifest": func(op fsOp) bool { return strings.HasPrefix(op.name, "MANIFEST") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var load workload
+			fs := newFullDisk(matches)
+			d := mustOpen(t, options(fs))
+			load.fill(t, d, 10)
+			if err := d.Close(); err != nil {
+				t.Fatal(err)
+			}
+			fs.full.Store(true)
+			if _, err := Open(testDir, options(fs)); !errors.Is(err, syscall.ENOSPC) || errors.Is(err, ErrDamaged) {
+				t.Fatalf("got %v", err)
+			}
+			fs.full.Store(false)
+			d = mustOpen(t, options(fs))
+			defer d.Close()
+			if err := checkWorkload(t.Context(), d, snapshotOf(&load.acked), snapshotOf(&load.begun)); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+// Closing does not wait for space for tables either, with commits stuck behind
+// them.
+func TestCloseDoesNotWaitForTables(t *testing.T) {
+	fs := newFullDisk(isTable)
+	o := options(fs)
+	o.memTableBytes = 64 << 10
+	d := mustOpen(t, o)
+	fs.full.Store(true)
+	var load workload
+	var wg sync.WaitGroup
+	for w := range load.acked {
+		wg.Go(func() {
+			err := load.run(t.Context(), d, w)
+			if !errors.Is(err, journal.ErrRefused) && !errors.Is(err, journal.ErrFailed) {
+				t.Errorf("a commit on a full disk answers %v", err)
+			}
+		})
+	}
+	fs.await(d)
+	if err := d.Close(); err != nil && !errors.Is(err, journal.ErrFailed) {
+		t.Fatal(err)
+	}
+	wg.Wait()
+	fs.full.Store(false)
+	d, err := Open(testDir, options(crash(fs.mem, 0, 0)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	if err := checkWorkload(t.Context(), d, snapshotOf(&load.acked), snapshotOf(&load.begun)); err != nil {
+		t.Fatal(err)
 	}
 }
 
