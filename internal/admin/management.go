@@ -249,7 +249,7 @@ func (h *Handler) isOwner(c *call) bool {
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
-	body, err := json.Marshal(v)
+	body, err := json.Marshal(v, json.Deterministic(true))
 	if err != nil {
 		status, body = http.StatusInternalServerError, []byte(`{"Error":{"Code":"Internal","Message":"internal error"}}`)
 	}

@@ -38,7 +38,7 @@ func (p pieces) Write(b []byte) (int, error) {
 }
 
 func (p pieces) line(v any) {
-	b, err := json.Marshal(v)
+	b, err := json.Marshal(v, json.Deterministic(true))
 	if err != nil {
 		return
 	}
