@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"errors"
 
 	"github.com/popkv/popkv/internal/access"
 	"github.com/popkv/popkv/internal/controlplane"
@@ -29,11 +30,12 @@ type storage struct {
 }
 
 // Verify is [journal.Journal.Verify] after the engine's own check. Damage that
-// the engine finds is a finding like any other.
+// the engine finds is a finding like any other; whatever else keeps it from
+// checking itself, such as a full disk, is an error.
 func (s storage) Verify(ctx context.Context, o journal.VerifyOptions) (journal.Report, error) {
 	var damage error
 	if e, ok := s.driver.(engine); ok {
-		if _, damage = e.Check(ctx); damage != nil && ctx.Err() != nil {
+		if _, damage = e.Check(ctx); damage != nil && !errors.Is(damage, pebblejournal.ErrDamaged) {
 			return journal.Report{}, damage
 		}
 	}
