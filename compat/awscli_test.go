@@ -105,19 +105,22 @@ func (c *awsCLI) call(t *testing.T, service, operation string, parameters map[st
 			parameters[blob] = string(literal)
 		}
 	}
-	input, err := json.Marshal(parameters)
-	if err != nil {
-		t.Fatal(err)
-	}
 	args := []string{service, strings.ToLower(camel.ReplaceAllString(operation, "$1-$2")), "--output", "json", "--no-paginate"}
 	args = append(args, c.endpoint(service)...)
-	if len(parameters) > 0 {
-		args = append(args, "--cli-input-json", string(input))
-	}
 	var codeFile string
-	if operation == "GetFunction" {
+	switch {
+	case operation == "GetFunction": // with a file to write to, it takes no JSON
 		codeFile = filepath.Join(t.TempDir(), "code")
+		for name, value := range parameters {
+			args = append(args, "--"+strings.ToLower(name), value.(string))
+		}
 		args = append(args, codeFile)
+	case len(parameters) > 0:
+		input, err := json.Marshal(parameters)
+		if err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--cli-input-json", string(input))
 	}
 	stdout, stderr, ok, err := c.run(args, c.environment())
 	if err != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/popkv/popkv/internal/access"
 )
 
 // modelled lists the exceptions that the service model documents for each
@@ -124,7 +126,7 @@ func TestExceptionsThatTheRequestProvokes(t *testing.T) {
 
 func TestAccessDeniedForAUserWithoutPolicy(t *testing.T) {
 	s := startServer(t)
-	stranger := s.newUser(t, "stranger")
+	stranger := s.newKey(t, access.KeyRequest{User: "stranger"})
 	arn, etag := oneItem(t, newGoSDK(t, s.target(s.root)), "guarded")
 	eachClient(t, s, stranger, func(t *testing.T, c client) {
 		for operation := range modelled {
@@ -141,6 +143,10 @@ func TestInternalServerExceptionWhenStorageFails(t *testing.T) {
 	eachClient(t, s, s.root, func(t *testing.T, c client) {
 		for operation := range modelled {
 			wantException(t, c, dataPlane, operation, "InternalServerException", 500, request(operation, arn, etag))
+		}
+		a := c.call(t, controlPlane, "DescribeKeyValueStore", map[string]any{"Name": "unlucky"})
+		if a.Error == nil || a.Error.Code != "ServiceUnavailable" || a.Error.Status != 0 && a.Error.Status != 503 {
+			t.Errorf("DescribeKeyValueStore of the control plane: %+v, want ServiceUnavailable", a.Error)
 		}
 	})
 }

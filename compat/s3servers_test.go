@@ -137,6 +137,13 @@ func forward(t *testing.T, socket string) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	passOn(t, l, func() (net.Conn, error) { return net.Dial("unix", socket) }, func(r io.Reader) { io.Copy(io.Discard, r) })
+	return l.Addr().String()
+}
+
+// passOn connects everyone who calls l with whom dial reaches, until the test
+// ends. look reads what the caller sends.
+func passOn(t *testing.T, l net.Listener, dial func() (net.Conn, error), look func(io.Reader)) {
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
@@ -144,21 +151,21 @@ func forward(t *testing.T, socket string) (address string) {
 			if err != nil {
 				return
 			}
-			to, err := net.Dial("unix", socket)
+			to, err := dial()
 			if err != nil {
 				from.Close()
 				continue
 			}
-			go pass(to, from)
-			go pass(from, to)
+			go func() {
+				defer to.Close()
+				look(io.TeeReader(from, to))
+			}()
+			go func() {
+				defer from.Close()
+				io.Copy(from, to)
+			}()
 		}
 	}()
-	return l.Addr().String()
-}
-
-func pass(to, from net.Conn) {
-	io.Copy(to, from)
-	to.Close()
 }
 
 // put stores objects in a new bucket.

@@ -114,6 +114,9 @@ func (c scripted) call(t *testing.T, service, operation string, parameters map[s
 		answer
 		Fault string // the SDK itself refused or failed
 	}
+	if parameters == nil {
+		parameters = map[string]any{}
+	}
 	err := c.script.exchange(map[string]any{"target": c.to, "service": service, "operation": operation, "parameters": parameters}, &reply)
 	if err == nil && reply.Fault != "" {
 		err = fmt.Errorf("%s", reply.Fault)

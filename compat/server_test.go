@@ -7,13 +7,15 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/access"
 	"github.com/popkv/popkv/internal/config"
 	"github.com/popkv/popkv/internal/journal"
 	"github.com/popkv/popkv/internal/journal/memjournal"
 	origin "github.com/popkv/popkv/internal/server"
 )
+
+// account is the one of popkv dev.
+const account = "000000000000"
 
 // A server is a popkv in this process, on free loopback ports, whose storage
 // can be broken.
@@ -84,20 +86,11 @@ func (s *server) start(t *testing.T) {
 // target is the server for a client that signs with key.
 func (s *server) target(key credentials) target { return target{Port: s.port, Key: key} }
 
-// newUser makes a user without any policy and returns its access key.
-func (s *server) newUser(t *testing.T, name string) credentials {
+// newKey makes an access key of the account. A user has no policy.
+func (s *server) newKey(t *testing.T, q access.KeyRequest) credentials {
 	t.Helper()
-	key, err := s.running.Directory().CreateKey(t.Context(), access.KeyRequest{Account: "000000000000", User: name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return credentials{ID: key.AccessKeyID, Secret: key.Secret.Reveal()}
-}
-
-// temporaryKey makes a root key with a session token.
-func (s *server) temporaryKey(t *testing.T) credentials {
-	t.Helper()
-	key, err := s.running.Directory().CreateKey(t.Context(), access.KeyRequest{Account: "000000000000", User: popkv.RootUser, Life: 3600e9})
+	q.Account = account
+	key, err := s.running.Directory().CreateKey(t.Context(), q)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,16 +25,14 @@ from botocore.exceptions import ClientError
 DATA_PLANE = "cloudfront-keyvaluestore"
 
 
-def resolve_labels():
-    """Makes *.localhost resolve as it does with systemd-resolved or a hosts line."""
-    original = socket.getaddrinfo
+plain_getaddrinfo = socket.getaddrinfo
 
-    def getaddrinfo(host, *arguments, **options):
-        if isinstance(host, str) and host.endswith(".localhost"):
-            host = "127.0.0.1"
-        return original(host, *arguments, **options)
 
-    socket.getaddrinfo = getaddrinfo
+def resolve_labels(host, *arguments, **options):
+    """Resolves *.localhost, as systemd-resolved or a hosts line would."""
+    if isinstance(host, str) and host.endswith(".localhost"):
+        host = "127.0.0.1"
+    return plain_getaddrinfo(host, *arguments, **options)
 
 
 def strip_label(request, **_):
@@ -55,8 +53,6 @@ def client(service, target):
         options["proxies"] = {"http": f"http://{server}"}
     if way in ("HTTP_PROXY", "http_proxy"):
         os.environ[way] = f"http://{server}"
-    if way == "label":
-        resolve_labels()
     made = boto3.client(
         service,
         endpoint_url=endpoint,
@@ -86,7 +82,8 @@ def answer(call):
     id = json.dumps([call["service"], call["target"]])
     if id not in clients:
         clients[id] = client(call["service"], call["target"])
-    parameters = call["parameters"] or {}
+    socket.getaddrinfo = resolve_labels if call["target"]["way"] == "label" else plain_getaddrinfo
+    parameters = call["parameters"]
     for name in ("FunctionCode", "EventObject"):
         if name in parameters:
             parameters[name] = base64.b64decode(parameters[name])

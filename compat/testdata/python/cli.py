@@ -35,5 +35,8 @@ for line in sys.stdin:
     os.environ.update(command["environment"])
     out, err = Captured(), Captured()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        status = create_clidriver().main(command["arguments"])
+        try:
+            status = create_clidriver().main(command["arguments"])
+        except SystemExit as e:  # it does not like its arguments
+            status = e.code
     print(json.dumps({"status": status, "stdout": out.text(), "stderr": err.text()}), file=answers, flush=True)
