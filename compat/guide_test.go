@@ -1,6 +1,7 @@
 package compat
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -95,6 +96,13 @@ func TestGuide(t *testing.T) {
 		withoutDial := strings.Replace(code, "t.DialContext = dial", "_ = dial", 1)
 		wantNewValue(t, s, bin, goProgram(t, withoutDial), "HTTP_PROXY=http://localhost:"+strconv.Itoa(s.port))
 	})
+	t.Run("AWS_CLI_version_2", func(t *testing.T) {
+		t.Parallel()
+		dir := awsCLIVersion2(t)
+		s := startServer(t)
+		cmd := exec.Command("sh", "-euc", blockOf(t, s, "TestGuide/AWS_CLI"))
+		wantNewValue(t, s, bin, cmd, "AWS_PAGER=", "PATH="+strings.Join([]string{dir, bin, os.Getenv("PATH")}, string(os.PathListSeparator)))
+	})
 	for _, b := range readGuide(t) {
 		if name, ours := strings.CutPrefix(b.runBy, "TestGuide/"); ours && programs[name] == nil {
 			t.Errorf("no program runs the block of %s", b.runBy)
@@ -144,6 +152,21 @@ func shellProgram(t *testing.T, code string) *exec.Cmd {
 	cmd := exec.Command("sh", "-euc", code)
 	cmd.Env = withCRT(t)
 	return cmd
+}
+
+// awsCLIVersion2 returns the folder of a version 2 on the path, even behind
+// another.
+func awsCLIVersion2(t *testing.T) string {
+	t.Helper()
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		version, err := exec.Command(filepath.Join(dir, "aws"), "--version").Output()
+		var minor int // 2.15 is the first of 2024
+		if _, scanErr := fmt.Sscanf(string(version), "aws-cli/2.%d", &minor); err == nil && scanErr == nil && minor >= 15 {
+			return dir
+		}
+	}
+	notRun(t, "AWS CLI version 2", "no aws of 2024 or later on this machine")
+	return ""
 }
 
 func javascriptProgram(t *testing.T, code string) *exec.Cmd {

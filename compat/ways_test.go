@@ -25,7 +25,8 @@ func TestWaysPastTheAccountLabel(t *testing.T) {
 	s := startServer(t)
 	asProxy := form{absolute: true, labelled: true}
 	python := map[string]form{
-		"":            {}, // the label is in the user part of the URL
+		"": {}, // the label is in the user part of the URL
+		"AWS_ENDPOINT_URL_CLOUDFRONT_KEYVALUESTORE": {},
 		"proxies":     asProxy,
 		"HTTP_PROXY":  asProxy,
 		"http_proxy":  asProxy,

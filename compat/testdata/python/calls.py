@@ -53,6 +53,9 @@ def client(service, target):
         options["proxies"] = {"http": f"http://{server}"}
     if way in ("HTTP_PROXY", "http_proxy"):
         os.environ[way] = f"http://{server}"
+    if service == DATA_PLANE and way == "AWS_ENDPOINT_URL_CLOUDFRONT_KEYVALUESTORE":
+        os.environ[way] = f"http://kvs@{server}"
+        endpoint = None
     made = boto3.client(
         service,
         endpoint_url=endpoint,
