@@ -14,6 +14,9 @@ type features struct {
 	reads []*ast.BracketExpression
 	// catches are the catch clauses.
 	catches []*ast.CatchStatement
+	// builds says that it can make arrays of any length or depth: those may be
+	// turned into text without a name.
+	builds bool
 	// regexps says that a regular expression may run.
 	regexps bool
 	// accessors says that the program can make getters and setters.
@@ -21,6 +24,9 @@ type features struct {
 	// reflects says that the program can list the members of built-in objects.
 	reflects bool
 }
+
+// buildingNames are the ways to long or deep arrays that are not loops.
+var buildingNames = []string{"Array", "length", "push", "unshift", "splice", "concat", "fill", "map", "then", "apply", "split"}
 
 // reflectiveNames give access to members without their names.
 var reflectiveNames = []string{"getOwnPropertyNames", "getOwnPropertyDescriptor", "getOwnPropertyDescriptors"}
@@ -41,6 +47,10 @@ func findFeatures(program *ast.Program) *features {
 	for _, name := range accessorNames {
 		f.accessors = f.accessors || f.names[name]
 	}
+	for _, name := range buildingNames {
+		f.builds = f.builds || f.names[name]
+	}
+	f.builds = f.builds || v.loops || v.asyncs > 1
 	for _, name := range regexpNames {
 		f.regexps = f.regexps || f.names[name]
 	}
@@ -51,6 +61,8 @@ type featureVisitor struct {
 	*features
 	numeric map[string]bool
 	writes  map[ast.Node]bool // member expressions that are only written to
+	loops   bool
+	asyncs  int // async functions: one that awaits itself is a loop
 }
 
 func (v *featureVisitor) visit(n ast.Node) {
@@ -65,6 +77,12 @@ func (v *featureVisitor) visit(n ast.Node) {
 		v.names[n.Value.String()] = true
 	case *ast.PropertyKeyed:
 		v.accessors = v.accessors || n.Kind == ast.PropertyKindGet || n.Kind == ast.PropertyKindSet
+	case *ast.ForStatement, *ast.ForInStatement, *ast.WhileStatement, *ast.DoWhileStatement:
+		v.loops = true
+	case *ast.FunctionLiteral:
+		v.countAsync(n.Async)
+	case *ast.ArrowFunctionLiteral:
+		v.countAsync(n.Async)
 	case *ast.RegExpLiteral:
 		v.regexps = true
 	case *ast.CatchStatement:
@@ -83,6 +101,12 @@ func (v *featureVisitor) visit(n ast.Node) {
 		}
 	}
 	children(n, v.visit)
+}
+
+func (v *featureVisitor) countAsync(async bool) {
+	if async {
+		v.asyncs++
+	}
 }
 
 func (v *featureVisitor) isNumber(e ast.Expression) bool { return isNumber(e, v.numeric) }

@@ -15,6 +15,7 @@ const (
 	maxArrayLength  = 1 << 18  // elements of an array that a function may walk
 	maxWork         = 64 << 20 // characters that a replacement or search may touch
 	maxApplied      = 1 << 16  // arguments of one call
+	maxNested       = 1 << 10  // calls of guarded functions within each other
 )
 
 // A guard returns whether a call may go ahead.
@@ -77,9 +78,11 @@ func guarded(object, member string, ok guard) amendment {
 			return
 		}
 		wrapper := inv.function(func(c sobek.FunctionCall) sobek.Value {
-			if !ok(inv, c) {
+			if inv.over.Load() || !ok(inv, c) {
 				return inv.exceeded()
 			}
+			inv.nested++
+			defer func() { inv.nested-- }()
 			return original(c)
 		})
 		hidden(wrapper, "name", inv.vm.ToValue(member))
@@ -162,7 +165,7 @@ func guardJoin(inv *invocation, c sobek.FunctionCall) bool {
 	if sobek.IsString(c.Argument(0)) {
 		joint = length(c.Argument(0))
 	}
-	if n > maxArrayLength || product(n, joint) > maxWork {
+	if n > maxArrayLength || product(n, joint) > maxWork || inv.nested > maxNested {
 		return false
 	}
 	inv.joined += int(n)

@@ -38,6 +38,11 @@ type inspector struct {
 	deep bool
 }
 
+// enough reports whether there is no use in printing on.
+func (p *inspector) enough() bool {
+	return len(p.out) > maxInspectBytes || p.deep || p.inv.over.Load()
+}
+
 func (p *inspector) add(s string) { p.out = append(p.out, s...) }
 
 func (p *inspector) value(v sobek.Value) {
@@ -175,7 +180,7 @@ func (p *inspector) structure(o *sobek.Object, array bool) {
 		}
 		p.add(name + ":")
 		p.property(o, name)
-		if len(p.out) > maxInspectBytes || p.deep {
+		if p.enough() {
 			return
 		}
 	}
@@ -227,7 +232,7 @@ func (p *inspector) elements(o *sobek.Object) {
 			p.add(name + ":")
 		}
 		p.property(o, name)
-		if len(p.out) > maxInspectBytes || p.deep {
+		if p.enough() {
 			return
 		}
 	}

@@ -2,6 +2,7 @@ package cfjs
 
 import (
 	"hash"
+	"sync/atomic"
 	"time"
 
 	"github.com/grafana/sobek"
@@ -16,18 +17,21 @@ type invocation struct {
 	store   Store
 	options *Options
 
-	wrapper *sobek.Object // the compiled program as a function
-	amended []bool        // amendments that were applied, by index; nil until one is asked for
-	objects []hostObject  // objects of the host that show only the members the program names
-	modules map[string]sobek.Value
-	buffer  *bufferClass
-	hashes  map[*sobek.Object]hash.Hash // crypto objects; nil once digest was called
-	log     logBuffer
-	origin  *OriginChange
+	wrapper  *sobek.Object // the compiled program as a function
+	amended  []bool        // amendments that were applied, by index; nil until one is asked for
+	objects  []hostObject  // objects of the host that show only the members the program names
+	modules  map[string]sobek.Value
+	buffer   *bufferClass
+	hashes   map[*sobek.Object]hash.Hash // crypto objects; nil once digest was called
+	promises promiseMaker                // set with the cloudfront module
+	log      logBuffer
+	origin   *OriginChange
 	// originFault is the first rule that an argument of an origin helper broke.
 	originFault string
-	groups      groupTable // of regular expressions made by this run
-	joined      int        // characters that nested joins have made
+	over        atomic.Bool // a limit was broken: functions of the host do nothing any more
+	nested      int         // guarded functions that are running
+	groups      groupTable  // of regular expressions made by this run
+	joined      int         // characters that nested joins have made
 }
 
 // prepare makes the VM a realm of the real runtime, as far as this program can
@@ -142,6 +146,7 @@ func (inv *invocation) typeError(message string) *sobek.Object {
 // it and returns at once: the VM stops before its next instruction, and the
 // program cannot catch that.
 func (inv *invocation) exceeded() sobek.Value {
+	inv.over.Store(true)
 	inv.vm.Interrupt(errExceeded)
 	return sobek.Undefined()
 }

@@ -135,7 +135,7 @@ func (w *jsonWriter) property(holder *sobek.Object, name string, v sobek.Value) 
 	if w.replacer != nil {
 		v = w.inv.call2(w.replacer, holder, w.inv.vm.ToValue(name), v)
 	}
-	if len(w.out) > maxStringLength {
+	if len(w.out) > maxStringLength || w.inv.over.Load() {
 		w.full = true
 		w.inv.exceeded()
 	}

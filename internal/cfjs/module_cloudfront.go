@@ -15,6 +15,7 @@ func cloudfrontMethods() map[string]hostMethod {
 }
 
 func (inv *invocation) cloudfront() *sobek.Object {
+	inv.promises = inv.newPromiseMaker()
 	cf := inv.install(inv.vm.NewObject(), inv.program.tables.cloudfront)
 	if inv.program.features.reaches("edgeLocation") {
 		set(cf, "edgeLocation", inv.edgeLocation())

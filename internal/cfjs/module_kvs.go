@@ -38,17 +38,27 @@ func (inv *invocation) isStore(id sobek.Value) bool {
 	return own == "" || sobek.IsString(id) && id.String() == own
 }
 
-// settledPromise makes a promise that is settled already: the store is at hand.
+// A promiseMaker makes promises that are settled already: the store is at hand.
+// It calls the built-in functions as the engine does, without the detour that
+// calls from outside take.
+type promiseMaker struct {
+	class           sobek.Value
+	resolve, reject func(sobek.FunctionCall) sobek.Value
+}
+
+func (inv *invocation) newPromiseMaker() promiseMaker {
+	class := inv.global("Promise")
+	resolve, _ := class.Get("resolve").Export().(func(sobek.FunctionCall) sobek.Value)
+	reject, _ := class.Get("reject").Export().(func(sobek.FunctionCall) sobek.Value)
+	return promiseMaker{class, resolve, reject}
+}
+
 func (inv *invocation) fulfilled(v sobek.Value) sobek.Value {
-	p, resolve, _ := inv.vm.NewPromise()
-	_ = resolve(v)
-	return inv.vm.ToValue(p)
+	return inv.promises.resolve(sobek.FunctionCall{This: inv.promises.class, Arguments: []sobek.Value{v}})
 }
 
 func (inv *invocation) rejected(reason *sobek.Object) sobek.Value {
-	p, _, reject := inv.vm.NewPromise()
-	_ = reject(reason)
-	return inv.vm.ToValue(p)
+	return inv.promises.reject(sobek.FunctionCall{This: inv.promises.class, Arguments: []sobek.Value{reason}})
 }
 
 func (inv *invocation) kvsGet(c sobek.FunctionCall) sobek.Value {

@@ -91,7 +91,7 @@ func (t *amendmentTable) pick(f *features) []int {
 	seen := make([]bool, len(t.list))
 	var picked []int
 	for name, indices := range t.index {
-		if !f.reaches(name) {
+		if !f.reaches(name) && !(f.builds && name == "join") {
 			continue
 		}
 		for _, i := range indices {

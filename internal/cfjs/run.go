@@ -33,7 +33,7 @@ func (p *Program) Run(ctx context.Context, event *Event, store Store, options Op
 
 	vm := sobek.New()
 	inv := &invocation{vm: vm, program: p, event: event, store: store, options: &o}
-	w := startWatch(ctx, vm, currentThread(), &o)
+	w := startWatch(ctx, inv, currentThread())
 	result, err = inv.run()
 	result.CPU = w.stop()
 	result.Logs = inv.log.lines

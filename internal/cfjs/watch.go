@@ -6,8 +6,6 @@ import (
 	"runtime/metrics"
 	"sync"
 	"time"
-
-	"github.com/grafana/sobek"
 )
 
 // errExceeded stops a run that used up its processor time, wall time or memory.
@@ -16,9 +14,8 @@ var errExceeded = errors.New("the function ran too long or used too much memory"
 // A watch stops a run from outside. It looks at the run only when it is slow:
 // the first time after min(HardLimit, watchPeriod), then every watchPeriod.
 type watch struct {
-	vm      *sobek.Runtime
+	inv     *invocation
 	clock   cpuClock
-	options *Options
 	start   time.Time
 	used    time.Duration // on the clock when the run began
 	stopCtx func() bool
@@ -31,14 +28,17 @@ type watch struct {
 
 const watchPeriod = 10 * time.Millisecond
 
-func startWatch(ctx context.Context, vm *sobek.Runtime, clock cpuClock, o *Options) *watch {
-	w := &watch{vm: vm, clock: clock, options: o, start: time.Now(), used: clock.now()}
+func startWatch(ctx context.Context, inv *invocation, clock cpuClock) *watch {
+	w := &watch{inv: inv, clock: clock, start: time.Now(), used: clock.now()}
 	if ctx.Done() != nil {
-		w.stopCtx = context.AfterFunc(ctx, func() { vm.Interrupt(context.Cause(ctx)) })
+		w.stopCtx = context.AfterFunc(ctx, func() {
+			inv.over.Store(true)
+			inv.vm.Interrupt(context.Cause(ctx))
+		})
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(min(o.HardLimit, watchPeriod), w.look)
+	w.timer = time.AfterFunc(min(inv.options.HardLimit, watchPeriod), w.look)
 	return w
 }
 
@@ -53,13 +53,12 @@ func (w *watch) look() {
 	if w.heap == 0 {
 		w.heap = heap
 	}
-	cpu := w.clock.now() - w.used
-	if cpu >= w.options.HardLimit || time.Since(w.start) >= w.options.WallLimit ||
-		heap > w.heap+uint64(w.options.MemoryLimit) {
-		w.vm.Interrupt(errExceeded)
+	cpu, o := w.clock.now()-w.used, w.inv.options
+	if cpu >= o.HardLimit || time.Since(w.start) >= o.WallLimit || heap > w.heap+uint64(o.MemoryLimit) {
+		w.inv.exceeded()
 		return
 	}
-	w.timer.Reset(max(min(w.options.HardLimit-cpu, watchPeriod), time.Millisecond))
+	w.timer.Reset(max(min(o.HardLimit-cpu, watchPeriod), time.Millisecond))
 }
 
 // stop ends the watch and returns the processor time used.
