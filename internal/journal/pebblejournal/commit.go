@@ -76,24 +76,14 @@ func (d *Driver) commitLoop() {
 	defer d.routines.Done()
 	defer close(d.applied)
 	defer d.latch.guard()
-	for {
-		select {
-		case <-d.queue.ready:
-		case <-d.closing:
-			return
-		case <-d.latch.tripped:
-			return
-		}
-		select {
-		case d.slots <- struct{}{}:
-		case <-d.latch.tripped:
-			return
-		}
+	size := 0 // of the batch before
+	for d.awaitBatch(size) {
 		g := d.takeGroup()
 		if g == nil {
 			<-d.slots
 			continue
 		}
+		size = len(g.requests)
 		if err := d.space.check(0); err != nil && !g.requests[0].forced {
 			d.finish(g, err)
 			<-d.slots
@@ -106,6 +96,34 @@ func (d *Driver) commitLoop() {
 		}
 		d.applied <- g
 	}
+}
+
+// awaitBatch returns with a slot when the next batch shall be built: at once
+// if no other is under way, else when as many commits wait as that has, so
+// that few syncs serve many commits, or when it has landed. It reports false
+// when the committer shall end.
+func (d *Driver) awaitBatch(size int) bool {
+	select {
+	case <-d.queue.ready:
+	case <-d.closing:
+		return false
+	case <-d.latch.tripped:
+		return false
+	}
+	select {
+	case d.slots <- struct{}{}:
+	case <-d.latch.tripped:
+		return false
+	}
+	for len(d.slots) > 1 && d.queue.len() < size {
+		select {
+		case <-d.queue.ready:
+		case <-d.landed:
+		case <-d.latch.tripped:
+			return false
+		}
+	}
+	return true
 }
 
 // takeGroup takes the next requests; from then on they are in flight.
@@ -221,6 +239,10 @@ func (d *Driver) syncLoop() {
 		}
 		d.finish(g, nil)
 		<-d.slots
+		select {
+		case d.landed <- struct{}{}:
+		default:
+		}
 	}
 }
 

@@ -83,6 +83,7 @@ func newDriver(dir string, o Options) *Driver {
 		queue:     newQueue(),
 		events:    eventlog.New(0),
 		slots:     make(chan struct{}, pipelineDepth),
+		landed:    make(chan struct{}, 1),
 		applied:   make(chan *group, pipelineDepth),
 		closing:   make(chan struct{}),
 		stageTurn: make(chan struct{}, 1),

@@ -88,6 +88,7 @@ type Driver struct {
 
 	queue    *queue
 	slots    chan struct{} // one token for each batch under way
+	landed   chan struct{} // has a token after a batch has been answered
 	applied  chan *group   // from the committer to the syncer
 	closing  chan struct{}
 	routines sync.WaitGroup

@@ -87,6 +87,12 @@ func (q *queue) wake() {
 	}
 }
 
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}
+
 // withdraw reports whether the request was still waiting; it never applies
 // then.
 func (q *queue) withdraw(r *request) bool {
