@@ -1,0 +1,209 @@
+package cfworker
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/cfjs"
+)
+
+// bombs are functions that try to take all time or memory there is. Each is
+// the body of a handler.
+var bombs = map[string]string{
+	"endless loop":                     `for (;;) {}`,
+	"endless await":                    `for (;;) { await 0; }`,
+	"endless then-chain":               `const again = () => Promise.resolve().then(again); await again();`,
+	"catch swallows the interrupt":     `for (;;) { try { for (;;) {} } catch (e) {} }`,
+	"finally swallows the interrupt":   `for (;;) { try { for (;;) {} } finally { continue; } }`,
+	"deep recursion":                   `const f = n => f(n + 1) + 1; f(0);`,
+	"endless recursion that catches":   `const f = () => { try { f(); } catch (e) { f(); } }; f();`,
+	"map recursion":                    `const f = a => a.map(() => f(a)); f([1]);`,
+	"toString recursion":               `const o = {toString: () => '' + o}; '' + o;`,
+	"stringify nested arrays":          `let a = []; for (let i = 0; i < 1e6; i++) { a = [a]; } JSON.stringify(a);`,
+	"String of nested arrays":          `let a = []; for (let i = 0; i < 1e6; i++) { a = [a]; } String(a);`,
+	"a million binds":                  `let f = () => 1; for (let i = 0; i < 1e6; i++) { f = f.bind(null); } f();`,
+	"repeat":                           `for (let s = 'x';;) { s.repeat(1 << 29); }`,
+	"padEnd":                           `for (;;) { 'x'.padEnd(1 << 29); }`,
+	"padStart":                         `for (;;) { 'x'.padStart(1 << 29); }`,
+	"ArrayBuffer":                      `const a = []; for (;;) { a.push(new Uint8Array(new ArrayBuffer(1 << 30)).fill(1)); }`,
+	"many small buffers":               `const a = []; for (;;) { a.push(new Uint8Array(1 << 19).fill(1)); }`,
+	"fill a sparse array":              `for (;;) { new Array(1e8).fill(0); }`,
+	"join a sparse array":              `for (;;) { new Array(1e8).join('xx'); }`,
+	"replaceAll":                       `const s = 'x'.repeat(1e5); for (;;) { s.replaceAll('x', s); }`,
+	"replace with $ patterns":          `const s = 'x'.repeat(1e5); for (;;) { s.replace(/x/g, "$'$` + "`" + `"); }`,
+	"regexp with plain backtracking":   `for (;;) { /^(a+)+$/.test('a'.repeat(40) + 'b'); }`,
+	"regexp with look-ahead":           `for (;;) { /^(?=(a+)+$)a*b/.test('a'.repeat(40) + 'c'); }`,
+	"regexp with a back-reference":     `for (;;) { /^(a+)+\1$/.test('a'.repeat(40) + 'b'); }`,
+	"JSON.parse of a million brackets": `JSON.parse('['.repeat(1e6));`,
+	"JSON.parse of half a bomb":        `const s = '[' + '[],'.repeat(3e5) + '[]]'; for (;;) { JSON.parse(s); }`,
+	"string doubling":                  `let s = 'x'; for (;;) { s += s; }`,
+	"array push":                       `const a = []; for (;;) { a.push([a.length]); }`,
+	"object growth":                    `const o = {}; for (let i = 0;; i++) { o['k' + i] = {i: i}; }`,
+	"sort with a slow comparison":      `const a = []; for (let i = 0; i < 1e5; i++) { a.push(i % 7); } for (;;) { a.sort(() => 0.5); }`,
+	"split":                            `const s = 'x'.repeat(1e6); for (;;) { s.split(''); }`,
+	"concat":                           `let a = [1]; for (;;) { a = a.concat(a); }`,
+	"log flood":                        `for (;;) { console.log('x'.repeat(1000)); }`,
+	"endless reads":                    `for (let i = 0;; i++) { await kvs.exists('k' + i); }`,
+}
+
+// quickBombs are those that run without POPKV_TEST_LONG.
+var quickBombs = []string{
+	"endless loop", "endless then-chain", "catch swallows the interrupt", "repeat", "regexp with look-ahead", "replaceAll",
+	"sort with a slow comparison", "JSON.parse of a million brackets", "endless recursion that catches", "array push", "endless reads",
+}
+
+func bombCall(body string) Call {
+	c := typicalCall()
+	c.Program = NewProgram([]byte("import cf from 'cloudfront'; const kvs = cf.kvs();\n"+
+		"async function handler(event) { "+body+"\nreturn event.request; }"), cfjs.Runtime20)
+	return c
+}
+
+// cpuTime is the processor time of a worker as the kernel counts it, dead or
+// alive.
+func (p *process) cpuTime() time.Duration {
+	if p.alive() {
+		return p.watch.clock.now()
+	}
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
+}
+
+// peakBytes is the most memory that a worker ever had resident. The kernel
+// counts the parent's for a process that has ended.
+func (p *process) peakBytes(t *testing.T) int64 {
+	t.Helper()
+	if !p.alive() {
+		return p.cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss << 10
+	}
+	status, err := os.ReadFile("/proc/" + strconv.Itoa(p.cmd.Process.Pid) + "/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	rest, _, _ = strings.Cut(rest, "kB")
+	n, err := strconv.ParseInt(strings.TrimSpace(rest), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n << 10
+}
+
+// aTurn is a turn of nobody else's.
+func aTurn(t *testing.T) *turn {
+	turn, err := newTurns(1).take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return turn
+}
+
+// programBytes is what a worker has resident beside its memory: the text of the
+// program and the threads' stacks.
+const programBytes = 64 << 20
+
+// Every bomb is stopped within twice the hard limit of processor time, in
+// bounded memory: with the guards of the runtime, and by the parent and the
+// kernel alone.
+func TestBombsAreStopped(t *testing.T) {
+	names := quickBombs
+	if long() {
+		names = nil
+		for name := range bombs {
+			names = append(names, name)
+		}
+	}
+	for _, unguarded := range []bool{false, true} {
+		for _, name := range names {
+			t.Run(name+map[bool]string{true: ", unguarded"}[unguarded], func(t *testing.T) {
+				o := Options{unguarded: unguarded}.withDefaults()
+				p := startProcess(t, o)
+				before := p.cpuTime()
+				began := time.Now()
+				result, err := p.run(bombCall(bombs[name]), aTurn(t))
+				wall, cpu, peak := time.Since(began), p.cpuTime()-before, p.peakBytes(t)
+				t.Logf("%v of processor time in %v, %d MB at most, alive %t: %s", cpu, wall, peak>>20, p.alive(), result.ErrorMessage)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if result.Failure != cfjs.ExecutionError && !ends(name) {
+					t.Errorf("the function ended with %+v, want an execution error", result)
+				}
+				if cpu > 2*o.HardLimit {
+					t.Errorf("%v of processor time, more than twice the limit of %v", cpu, o.HardLimit)
+				}
+				if peak > o.MemoryBytes+programBytes {
+					t.Errorf("%d MB, more than the limit of %d MB and the program", peak>>20, o.MemoryBytes>>20)
+				}
+			})
+		}
+	}
+}
+
+// ends names the bombs that some engines survive.
+func ends(name string) bool { return name == "deep recursion" }
+
+// Good functions hardly notice hostile ones, which are refused after a few
+// overruns.
+func TestNeighboursOfBombs(t *testing.T) {
+	if !long() {
+		t.Skip("POPKV_TEST_LONG is not set")
+	}
+	pool := newPool(t, Options{})
+	quiet := latencies(t, pool, nil)
+	var hostile []Call
+	for name, body := range bombs {
+		c := bombCall(body)
+		c.Function = name
+		hostile = append(hostile, c)
+	}
+	loud := latencies(t, pool, hostile)
+	t.Logf("p50 %v and %v, p99 %v and %v, of %d and %d runs; %+v",
+		quiet[len(quiet)/2], loud[len(loud)/2], quiet[len(quiet)*99/100], loud[len(loud)*99/100], len(quiet), len(loud), pool.Stats())
+	if quiet[len(quiet)*99/100]*2 < loud[len(loud)*99/100] {
+		t.Errorf("p99 of the neighbours is %v, more than twice the %v without bombs", loud[len(loud)*99/100], quiet[len(quiet)*99/100])
+	}
+}
+
+// latencies returns how long runs of a good function take, in order, while 100
+// goroutines run it and one goes round the hostile ones.
+func latencies(t *testing.T, pool *Pool, hostile []Call) []time.Duration {
+	const period = 10 * time.Second
+	began := time.Now()
+	var mu sync.Mutex
+	var all []time.Duration
+	var group sync.WaitGroup
+	for range 100 {
+		group.Go(func() {
+			var own []time.Duration
+			for c := typicalCall(); time.Since(began) < period; {
+				start := time.Now()
+				if result, err := pool.Run(t.Context(), c); err != nil || result.Failure != cfjs.NoFailure {
+					t.Errorf("a neighbour: %v %+v", err, result)
+				}
+				own = append(own, time.Since(start))
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			all = append(all, own...)
+		})
+	}
+	if len(hostile) > 0 {
+		group.Go(func() {
+			for i := 0; time.Since(began) < period; i++ {
+				if _, err := pool.Run(t.Context(), hostile[i%len(hostile)]); err != nil && popkv.KindOf(err) != popkv.Throttled {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	slices.Sort(all)
+	return all
+}

@@ -1,0 +1,97 @@
+package cfworker
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strconv"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// executable is this very program, even if its file was replaced since it was
+// started.
+func executable() (string, error) { return "/proc/self/exe", nil }
+
+// processAttributes make a process that dies with the thread that started it
+// and does not get the terminal's signals.
+func processAttributes() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+}
+
+// A processClock tells the processor time of another process, all threads
+// together.
+type processClock struct{ id int32 }
+
+func clockOf(pid int) processClock {
+	// The kernel's encoding of "scheduler time of process": see
+	// clock_getcpuclockid(3) and linux/posix-timers.h.
+	const processSched = 2
+	return processClock{^int32(pid)<<3 | processSched}
+}
+
+func (processClock) works() bool { return true }
+
+// now is 0 for a process that is gone.
+func (c processClock) now() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(c.id, &ts); err != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}
+
+// yieldProcessor makes a worker the last in line for a processor, for the rest
+// of its life: to take that back needs rights. That it fails matters little.
+func yieldProcessor(pid int) { _ = unix.Setpriority(unix.PRIO_PGRP, pid, 15) }
+
+// threadMemory is what the threads that may still start count for: their stacks
+// are reserved in full and hardly used.
+const threadMemory = 16 << 20
+
+// limitMemory lets this process have no more than so many bytes of memory of
+// its own.
+//
+// RLIMIT_AS is useless here: Go and the C library reserve more than a gigabyte
+// of addresses without using them. RLIMIT_DATA counts only pages that are
+// private and writable, which Go's heap becomes as it grows, in steps of 4 MiB;
+// what is reserved at the start (arenas of the C library, stacks of threads) is
+// measured and added. The kernel checks it when memory is mapped, so nothing
+// can outrun it, as it could outrun a look at the resident size. A cgroup would
+// do as well, but needs rights that popkv does not have everywhere.
+//
+// Go's own soft limit stands below it, so that garbage is collected before the
+// process dies.
+func limitMemory(bytes int64) error {
+	debug.SetMemoryLimit(bytes * 3 / 4)
+	// If the machine runs out of memory, let it take this process first.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("1000"), 0)
+	mapped, err := statusBytes("VmData")
+	if err != nil {
+		return err
+	}
+	resident, err := statusBytes("RssAnon")
+	if err != nil {
+		return err
+	}
+	limit := uint64(mapped + max(0, bytes-resident) + threadMemory)
+	return unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: limit, Max: limit})
+}
+
+// statusBytes reads a number of /proc/self/status.
+func statusBytes(name string) (int64, error) {
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := bytes.Cut(status, []byte("\n"+name+":"))
+	rest, _, found := bytes.Cut(rest, []byte(" kB\n"))
+	kilobytes, err := strconv.ParseInt(string(bytes.TrimSpace(rest)), 10, 64)
+	if !found || err != nil {
+		return 0, fmt.Errorf("no %s in /proc/self/status", name)
+	}
+	return kilobytes << 10, nil
+}

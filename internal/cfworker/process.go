@@ -1,0 +1,264 @@
+package cfworker
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/cfjs"
+)
+
+// A process is a worker as its parent sees it. One goroutine at a time uses it.
+type process struct {
+	o      *Options
+	cmd    *exec.Cmd
+	to     *os.File
+	from   *frameReader
+	pipes  []*os.File
+	buf    []byte // of the frame being written
+	stderr tail
+	exited chan struct{} // closed when the process is gone and cmd.ProcessState is set
+
+	watch watch
+	worn  bool // had a slow call: not to be used again, because it yields the processor
+
+	idleSince time.Time // the pool's
+}
+
+// workerProcessors is how much faster than wall time the processor time of a
+// worker may pass.
+const workerProcessors = 2
+
+// startTimeout bounds the time from starting a process until it is ready.
+const startTimeout = 30 * time.Second
+
+// newProcess prepares a worker process; start runs it.
+func newProcess(o *Options) (*process, error) {
+	if os.Getenv(workerEnv) != "" {
+		// The program did not call Main: each worker would start workers.
+		return nil, popkv.Errorf(popkv.Internal, "a function worker cannot start workers")
+	}
+	path, err := executable()
+	if err != nil {
+		return nil, err
+	}
+	childIn, to, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	from, childOut, err := os.Pipe()
+	if err != nil {
+		childIn.Close()
+		to.Close()
+		return nil, err
+	}
+	p := &process{o: o, to: to, from: newFrameReader(from), pipes: []*os.File{to, from}, exited: make(chan struct{})}
+	p.cmd = &exec.Cmd{
+		Path: path, Args: []string{"popkv", "function-worker"},
+		// The second processor is for the runtime: on one alone, the clock that
+		// ends a run would have to wait for the run.
+		Env:   []string{workerEnv + "=1", "GOMAXPROCS=" + strconv.Itoa(workerProcessors), "GOTRACEBACK=none"},
+		Stdin: childIn, Stdout: childOut, Stderr: &p.stderr,
+		SysProcAttr: processAttributes(),
+	}
+	return p, nil
+}
+
+// start runs the process. The calling goroutine must be locked to a thread that
+// lives at least as long as the process.
+func (p *process) start() error {
+	err := p.cmd.Start()
+	p.cmd.Stdin.(*os.File).Close()
+	p.cmd.Stdout.(*os.File).Close()
+	if err != nil {
+		p.closePipes()
+		close(p.exited)
+		return err
+	}
+	p.watch.init(p)
+	go func() {
+		p.cmd.Wait() // the state says how it ended
+		p.closePipes()
+		close(p.exited)
+	}()
+	return nil
+}
+
+func (p *process) closePipes() {
+	for _, f := range p.pipes {
+		f.Close()
+	}
+}
+
+// setUp tells a process that was started its limits and waits until it is
+// ready. The process is killed if that fails.
+func (p *process) setUp() error {
+	timer := time.AfterFunc(startTimeout, p.kill)
+	defer timer.Stop()
+	s := setup{
+		budget: p.o.Budget, hardLimit: p.o.HardLimit, wallLimit: p.o.WallLimit,
+		heapBytes: p.o.MemoryBytes / 2, memoryBytes: p.o.MemoryBytes, edge: p.o.Edge,
+	}
+	if p.o.unguarded {
+		s.hardLimit, s.wallLimit, s.heapBytes = time.Hour, time.Hour, 1<<40
+	}
+	p.begin(frameSetup)
+	e := encoder(p.buf)
+	s.code(e)
+	p.buf = e.out
+	err := p.send()
+	if err == nil {
+		var kind frameKind
+		if kind, _, err = p.from.read(); err == nil && kind != frameReady {
+			err = errFrame
+		}
+	}
+	if err != nil {
+		p.end()
+		return fmt.Errorf("function worker did not start: %w: %s", err, p.howItEnded())
+	}
+	return nil
+}
+
+// kill ends the process at once, whatever it does.
+func (p *process) kill() { p.cmd.Process.Kill() }
+
+// end kills the process and waits until it is gone.
+func (p *process) end() {
+	p.kill()
+	<-p.exited
+}
+
+// alive reports whether the process has not ended by itself.
+func (p *process) alive() bool {
+	select {
+	case <-p.exited:
+		return false
+	default:
+		return true
+	}
+}
+
+func (p *process) begin(kind frameKind) { p.buf = beginFrame(p.buf, kind) }
+
+func (p *process) send() error { return writeFrame(p.to, p.buf) }
+
+// run runs a call, whose turn it yields if it is slow. The process may be gone afterwards: it was killed because of
+// the call, or has ended by itself.
+func (p *process) run(c Call, t *turn) (cfjs.Result, error) {
+	p.watch.begin(t)
+	result, defect, err := p.converse(c)
+	stopped, used := p.watch.end()
+	if err == nil {
+		return result, defect
+	}
+	p.end()
+	if stopped || p.outOfMemory() {
+		return cfjs.Result{
+			Failure: cfjs.ExecutionError, Exceeded: true, CPU: used,
+			ErrorMessage: exceededMessage, ComputeUtilization: 100,
+		}, nil
+	}
+	return cfjs.Result{}, popkv.Wrap(popkv.Internal, fmt.Errorf("%w: %s", err, p.howItEnded()), "the function worker ended unexpectedly")
+}
+
+// exceededMessage is what package cfjs says of a run that it stopped.
+const exceededMessage = "The CloudFront function associated with the CloudFront distribution is invalid or could not run. " +
+	"Error: execution exceeded the time or memory limit"
+
+// converse sends a call and answers the worker's questions until it has the
+// result. defect is a failure of the runtime that the process survived.
+func (p *process) converse(c Call) (result cfjs.Result, defect, err error) {
+	p.begin(frameCall)
+	e := encoder(p.buf)
+	q := request{hash: c.Program.hash, runtime: c.Program.runtime, now: c.Now, event: *c.Event}
+	if c.Store != nil {
+		q.store = &storeInfo{c.Store.Meta(), c.Store.Count()}
+	}
+	q.code(e)
+	p.buf = e.out
+	for {
+		if err := p.send(); err != nil {
+			return result, nil, err
+		}
+		kind, payload, err := p.from.read()
+		if err != nil {
+			return result, nil, err
+		}
+		switch {
+		case kind == frameResult:
+			d := decoder(payload)
+			codeResult(d, &result)
+			return result, nil, d.finish()
+		case kind == frameDefect:
+			return result, popkv.Wrap(popkv.Internal, fmt.Errorf("%s", payload), "the function runtime failed"), nil
+		case kind == frameNeedProgram:
+			p.begin(frameProgram)
+			p.buf = append(p.buf, c.Program.code...)
+		case kind == frameGet && c.Store != nil:
+			p.answer(c.Store.Get(string(payload)))
+		default:
+			return result, nil, errFrame
+		}
+	}
+}
+
+func (p *process) answer(value string, found bool) {
+	p.begin(frameValue)
+	if found {
+		p.buf = append(append(p.buf, 1), value...)
+	} else {
+		p.buf = append(p.buf, 0)
+	}
+}
+
+// outOfMemory reports whether a process that has ended did so because the
+// kernel refused it memory, which neither Go's runtime nor the C library's
+// threads nor the race detector survive.
+func (p *process) outOfMemory() bool {
+	return p.stderr.contains("out of memory") || p.stderr.contains("pthread_create failed") || p.stderr.contains("failed to allocate")
+}
+
+// howItEnded says why a process that has ended did, without what a function
+// may have made it say.
+func (p *process) howItEnded() string {
+	why := ""
+	if p.stderr.contains("function worker:") || p.stderr.contains("fatal error:") {
+		why = ", " + p.stderr.firstLine()
+	}
+	return p.cmd.ProcessState.String() + why
+}
+
+// A tail keeps the beginning of what a process writes to stderr.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const maxTail = 4 << 10
+
+// Write implements [io.Writer].
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p[:min(len(p), maxTail-len(t.text))]...)
+	return len(p), nil
+}
+
+func (t *tail) contains(s string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return bytes.Contains(t.text, []byte(s))
+}
+
+func (t *tail) firstLine() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	line, _, _ := bytes.Cut(t.text, []byte("\n"))
+	return string(line)
+}

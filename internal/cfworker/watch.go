@@ -1,0 +1,94 @@
+package cfworker
+
+import (
+	"sync"
+	"time"
+)
+
+// A watch kills a process whose call takes half as long again as the limits
+// allow. The worker stops a run at the limit itself, where it can; what is
+// killed is a run that it cannot stop. Long before that the call is called slow
+// and yields turn and processor to others.
+type watch struct {
+	p     *process
+	clock processClock
+	cpu   time.Duration // limits
+	wall  time.Duration
+
+	mu      sync.Mutex
+	timer   *time.Timer
+	turn    *turn         // of the call that runs, nil between calls
+	stopped bool          // killed
+	began   time.Time     // the call
+	used    time.Duration // on the clock when the call began; when stopped, what the call used
+}
+
+const (
+	minLook   = time.Millisecond // the shortest time between two looks at the clock
+	slowShare = 10               // a call is slow after this part of its limit
+)
+
+func (w *watch) init(p *process) {
+	w.p = p
+	w.clock = clockOf(p.cmd.Process.Pid)
+	w.cpu = p.o.HardLimit * 3 / 2
+	w.wall = p.o.WallLimit * 3 / 2
+	w.timer = time.AfterFunc(time.Hour, w.look)
+	w.timer.Stop()
+}
+
+func (w *watch) begin(t *turn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.turn = t
+	w.began = time.Now()
+	w.used = w.clock.now()
+	w.timer.Reset(w.until(w.cpu/slowShare, w.wall, 0, 0))
+}
+
+// end returns whether the watch killed the process and what the call had used
+// by then.
+func (w *watch) end() (stopped bool, used time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.timer.Stop()
+	w.turn = nil
+	if w.stopped {
+		return true, w.used
+	}
+	return false, 0
+}
+
+// until is the shortest time in which a limit can be reached.
+func (w *watch) until(cpuLimit, wallLimit, cpu, wall time.Duration) time.Duration {
+	return max(minLook, min((cpuLimit-cpu)/workerProcessors, wallLimit-wall))
+}
+
+// look kills the process if the call is over a limit and comes back later if
+// not.
+func (w *watch) look() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.turn == nil {
+		return
+	}
+	wall := time.Since(w.began)
+	cpu := wall
+	if w.clock.works() {
+		cpu = w.clock.now() - w.used
+	}
+	switch {
+	case cpu >= w.cpu || wall >= w.wall:
+		w.stopped, w.turn = true, nil
+		w.used = cpu
+		w.p.kill()
+	case cpu >= w.cpu/slowShare:
+		if w.turn.yield() {
+			w.p.worn = true
+			yieldProcessor(w.p.cmd.Process.Pid)
+		}
+		w.timer.Reset(w.until(w.cpu, w.wall, cpu, wall))
+	default:
+		w.timer.Reset(w.until(w.cpu/slowShare, w.wall, cpu, wall))
+	}
+}

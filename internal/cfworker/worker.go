@@ -1,0 +1,196 @@
+package cfworker
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/popkv/popkv/internal/cfjs"
+)
+
+// workerEnv is set in the environment of a worker, and nothing else of the
+// parent's is.
+const workerEnv = "POPKV_FUNCTION_WORKER"
+
+// Main makes this process a worker if that is what it was started as: ran is
+// true, and code is what the process must exit with. The main function of every
+// program that uses a [Pool] calls it before anything else, and so does
+// TestMain of a test that does.
+func Main() (ran bool, code int) {
+	if os.Getenv(workerEnv) == "" {
+		return false, 0
+	}
+	// The terminal's interrupt and the service manager's SIGTERM are for the
+	// parent, which may still want its answers.
+	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	runtime.LockOSThread()
+	w := &worker{in: newFrameReader(os.Stdin), out: os.Stdout, programs: map[programHash]*cfjs.Program{}}
+	if err := w.serve(); err != nil && err != io.EOF {
+		os.Stderr.WriteString("function worker: " + err.Error() + "\n")
+		return true, 1
+	}
+	return true, 0
+}
+
+// A worker is the other end of a [process].
+type worker struct {
+	in      *frameReader
+	out     io.Writer
+	buf     []byte // of the frame being written
+	options cfjs.Options
+
+	programs map[programHash]*cfjs.Program
+	order    []programHash // of their arrival
+}
+
+// maxPrograms bounds the programs that a worker keeps compiled.
+const maxPrograms = 32
+
+// serve answers calls until the parent closes the pipe, which is [io.EOF].
+func (w *worker) serve() error {
+	kind, payload, err := w.in.read()
+	if err != nil {
+		return err
+	}
+	c := decoder(payload)
+	var s setup
+	s.code(c)
+	if err := c.finish(); err != nil || kind != frameSetup {
+		return errors.Join(err, errFrame)
+	}
+	w.options = cfjs.Options{
+		Budget: s.budget, HardLimit: s.hardLimit, WallLimit: s.wallLimit,
+		MemoryLimit: s.heapBytes, Edge: s.edge,
+	}
+	w.warmUp()
+	if err := limitMemory(s.memoryBytes); err != nil {
+		return err
+	}
+	w.begin(frameReady)
+	for {
+		if err := w.send(); err != nil {
+			return err
+		}
+		kind, payload, err := w.in.read()
+		if err != nil {
+			return err
+		}
+		if kind != frameCall {
+			return errFrame
+		}
+		if err := w.call(payload); err != nil {
+			return err
+		}
+	}
+}
+
+// warmUp runs a function once, so that the first call finds the code in memory
+// and the threads started, and so that memory is measured as it will be.
+func (w *worker) warmUp() {
+	const source = "async function handler(event) { return event.request; }"
+	event := &cfjs.Event{Version: "1.0", Context: cfjs.Context{EventType: cfjs.ViewerRequest}, Request: cfjs.Request{Method: "GET", URI: "/"}}
+	cfjs.Compile([]byte(source), cfjs.Runtime20).Run(context.Background(), event, nil, w.options)
+	runtime.GC()
+	debug.FreeOSMemory()
+}
+
+func (w *worker) begin(kind frameKind) { w.buf = beginFrame(w.buf, kind) }
+
+func (w *worker) send() error { return writeFrame(w.out, w.buf) }
+
+// ask sends the frame that was begun and returns the payload of its answer.
+func (w *worker) ask(answer frameKind) ([]byte, error) {
+	if err := w.send(); err != nil {
+		return nil, err
+	}
+	kind, payload, err := w.in.read()
+	if err == nil && kind != answer {
+		err = errFrame
+	}
+	return payload, err
+}
+
+// call runs a function and leaves the answer to be sent.
+func (w *worker) call(payload []byte) error {
+	c := decoder(payload)
+	var q request
+	q.code(c)
+	if err := c.finish(); err != nil {
+		return err
+	}
+	program, err := w.program(q.hash, q.runtime)
+	if err != nil {
+		return err
+	}
+	options := w.options
+	if !q.now.IsZero() {
+		options.Now = func() time.Time { return q.now }
+	}
+	var store cfjs.Store
+	if q.store != nil {
+		store = &pipedStore{w, *q.store}
+	}
+	result, err := program.Run(context.Background(), &q.event, store, options)
+	if err != nil {
+		w.begin(frameDefect)
+		w.buf = append(w.buf, err.Error()...)
+		return nil
+	}
+	w.begin(frameResult)
+	e := encoder(w.buf)
+	codeResult(e, &result)
+	w.buf = e.out
+	return nil
+}
+
+// program returns a compiled program, and asks for its code if it is new.
+func (w *worker) program(hash programHash, version cfjs.Runtime) (*cfjs.Program, error) {
+	if p := w.programs[hash]; p != nil {
+		return p, nil
+	}
+	w.begin(frameNeedProgram)
+	code, err := w.ask(frameProgram)
+	if err != nil {
+		return nil, err
+	}
+	if len(w.order) == maxPrograms {
+		delete(w.programs, w.order[0])
+		w.order = append(w.order[:0], w.order[1:]...)
+	}
+	p := cfjs.Compile(code, version)
+	w.programs[hash] = p
+	w.order = append(w.order, hash)
+	return p, nil
+}
+
+// A pipedStore asks the parent.
+type pipedStore struct {
+	w    *worker
+	info storeInfo
+}
+
+// Get implements [cfjs.Store]. Without a parent there is nobody to run for.
+func (s *pipedStore) Get(key string) (string, bool) {
+	if len(key) > maxKey {
+		return "", false
+	}
+	s.w.begin(frameGet)
+	s.w.buf = append(s.w.buf, key...)
+	answer, err := s.w.ask(frameValue)
+	if err != nil || len(answer) == 0 {
+		os.Exit(1)
+	}
+	return string(answer[1:]), answer[0] == 1
+}
+
+// Count implements [cfjs.Store].
+func (s *pipedStore) Count() int { return s.info.count }
+
+// Meta implements [cfjs.Store].
+func (s *pipedStore) Meta() cfjs.StoreMeta { return s.info.about }
