@@ -82,6 +82,7 @@ func New(options ...Option) (*Server, error) {
 	c.Listen, c.Admin.Listen = "127.0.0.1:0", ""
 	c.InMemory, c.SecretsKeyFile, c.SeedDir = true, "", ""
 	c.Shutdown.DrainTimeout = drainTimeout
+	c.Functions.Mode = config.FunctionInProcess // a test binary is no popkv, so it cannot be its own worker
 	for _, o := range options {
 		o.change(&c)
 	}

@@ -92,6 +92,7 @@ func (s *Server) assemble(ctx context.Context) (err error) {
 		DelayTransientStatuses: s.cfg.DelayTransientStatus,
 		Source:                 source,
 		Progress:               s.metrics.importProgress,
+		Runner:                 s.openFunctions(),
 	})
 	s.handler = s.reportPanics(s.routes())
 	return nil
