@@ -21,8 +21,8 @@ import (
 	"github.com/popkv/popkv/internal/cli"
 )
 
-// asServer makes the test binary a popkv server.
-const asServer = "POPKV_CRASHTEST_SERVER"
+// asServer is the variable that makes the test binary a popkv server.
+const asServer = "CRASHTEST_SERVER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asServer) == "" {
