@@ -145,7 +145,8 @@ func (g *generator) array() string {
 	case 4:
 		return fmt.Sprintf("%s.slice(%s)", g.expr("a"), g.expr("n"))
 	case 5:
-		return fmt.Sprintf("%s.slice().sort((x, y) => x - y)", g.expr("a"))
+		// A comparator that answers NaN leaves the order to the engine.
+		return fmt.Sprintf("%s.slice().sort((x, y) => (isNaN(x) ? 1 : 0) - (isNaN(y) ? 1 : 0) || x - y || 0)", g.expr("a"))
 	case 6:
 		return fmt.Sprintf("%s.slice().reverse()", g.expr("a"))
 	case 7:

@@ -74,12 +74,13 @@ const (
 const awaitInArguments = "await in arguments not supported"
 
 type grammar struct {
-	l       *lexer
-	node    nodeKind // the last expression
-	scope   *grammarScope
-	useLHS  bool // the next operand was already read
-	modules map[string]bool
-	late    *syntaxFault // first fault that the engine finds after parsing
+	l         *lexer
+	node      nodeKind // the last expression
+	scope     *grammarScope
+	rejecting bool // a rejection is on its way
+	useLHS    bool // the next operand was already read
+	modules   map[string]bool
+	late      *syntaxFault // first fault that the engine finds after parsing
 }
 
 func (g *grammar) tok() *lexToken             { return g.l.token(false) }
@@ -102,8 +103,11 @@ func (g *grammar) expect(kind tokenKind) {
 	}
 }
 
-func (g *grammar) reject() { panic(rejection{}) }
-func (g *grammar) fail()   { panic(g.unexpected()) }
+func (g *grammar) reject() {
+	g.rejecting = true
+	panic(rejection{})
+}
+func (g *grammar) fail() { panic(g.unexpected()) }
 
 func (g *grammar) unexpected() *syntaxFault {
 	t := g.tok()
@@ -134,14 +138,14 @@ func (g *grammar) notSupported(t *lexToken) {
 	panic(g.faultAt(t, "Token \""+g.l.text(t)+"\" not supported in this version"))
 }
 
-// bounded runs parse and reports whether it was rejected.
+// bounded runs parse and reports whether it was rejected. It lets faults pass
+// without recovering them: to throw them again at every level would take time
+// that grows with the square of the depth.
 func (g *grammar) bounded(parse func()) (rejected bool) {
 	defer func() {
-		if stop := recover(); stop != nil {
-			if _, ok := stop.(rejection); !ok {
-				panic(stop)
-			}
-			rejected = true
+		if g.rejecting {
+			_ = recover()
+			g.rejecting, rejected = false, true
 		}
 	}()
 	parse()

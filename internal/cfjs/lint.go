@@ -67,6 +67,9 @@ func Lint(code []byte, runtime Runtime) []Diagnostic {
 	if len(code) > MaxCodeBytes {
 		l.report("code-size", LevelError, 0, fmt.Sprintf("the code has %d bytes, more than %d", len(code), MaxCodeBytes))
 	}
+	if len(code) > maxSourceBytes {
+		return l.found
+	}
 	fault := Compile(code, runtime).fault
 	tree, err := parser.ParseFile(nil, "", l.src, 0, parser.IsModule, parser.WithDisableSourceMaps)
 	if err == nil {

@@ -25,6 +25,11 @@ type Options struct {
 	// MemoryLimit is how many bytes the process's heap may grow while a run is
 	// slow before that run is stopped. Default [DefaultMemoryLimit].
 	MemoryLimit int64
+	// Repeat is how many more times a run that was quick and did not fail is made
+	// to tell its processor time: the first of a process takes several times as
+	// long. The result is that of the first run, the time that of the fastest.
+	// For TestFunction; 0 at the edge.
+	Repeat int
 	// Edge is what cloudfront.edgeLocation says; nil leaves it empty.
 	Edge *EdgeLocation
 	// Logger gets a line for a defect of this package, never for a function's.

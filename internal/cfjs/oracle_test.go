@@ -22,9 +22,24 @@ func njsBinary(t testing.TB) string {
 	}
 	path, err := exec.LookPath("njs")
 	if err != nil {
+		if file := os.Getenv("POPKV_NOT_RUN"); file != "" {
+			appendLine(t, file, "comparison with njs: "+t.Name())
+		}
 		t.Skip("needs the njs binary: install the package njs or set POPKV_NJS")
 	}
 	return path
+}
+
+// appendLine notes a test that did not run for the summary of make test-all.
+func appendLine(t testing.TB, file, line string) {
+	f, err := os.OpenFile(file, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(line + "\n"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // runNJS runs source as a script in the engine and returns what it printed.
@@ -70,8 +85,12 @@ func njsLoads(t testing.TB, njs, source string) string {
 // seededRand returns a source of randomness whose seed is printed, or given by
 // POPKV_SEED to run a failure again.
 func seededRand(t *testing.T) *rand.Rand {
-	seed := rand.Uint64()
-	if s := os.Getenv("POPKV_SEED"); s != "" {
+	seed := uint64(1)
+	switch s := os.Getenv("POPKV_SEED"); s {
+	case "":
+	case "random":
+		seed = rand.Uint64()
+	default:
 		var err error
 		if seed, err = strconv.ParseUint(s, 10, 64); err != nil {
 			t.Fatal(err)

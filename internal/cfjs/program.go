@@ -17,6 +17,10 @@ import (
 // code when it is created, not when it runs).
 const MaxCodeBytes = 10240
 
+// maxSourceBytes is the longest code that the service model lets through. What
+// is longer is not even parsed: parsers recurse.
+const maxSourceBytes = 40960
+
 // A Program is a function's code, ready to run. It is immutable and safe for
 // use by many goroutines.
 type Program struct {
@@ -36,6 +40,9 @@ type Program struct {
 // fails, and [Program.LoadError] says why.
 func Compile(code []byte, runtime Runtime) *Program {
 	limitRegexps()
+	if len(code) > maxSourceBytes {
+		return &Program{runtime: runtime, fault: &syntaxFault{class: "SyntaxError", message: "the code is too long"}}
+	}
 	src := string(code)
 	p := &Program{runtime: runtime, source: src}
 	if p.fault = checkGrammar(src, importable[runtime]); p.fault != nil {

@@ -18,14 +18,14 @@ const (
 // rewrite turns a parsed program into one expression, a function of the host's
 // values that runs the program and returns its handler:
 //
-//	(function (import, caught, key, console, ...) { {
+//	(function (import, caught, key, console, ...) { return (() => {
 //	    const cf = import("cloudfront");   // every import, first
 //	    ...the program...
 //	    return handler;
-//	} })
+//	})() })
 //
-// The block gives top-level let, const and functions a scope of their own, so
-// that they may take the names of the parameters. Catch clauses first call
+// The inner function gives the program a scope of its own, in which it may take
+// the names of the parameters. Catch clauses first call
 // caught, computed reads pass their key through key. Positions stay as they
 // are. The tree is changed in place.
 func rewrite(program *ast.Program, f *features, env []string) *ast.Program {
@@ -45,15 +45,18 @@ func rewrite(program *ast.Program, f *features, env []string) *ast.Program {
 			rest = append(rest, s)
 		}
 	}
-	block := &ast.BlockStatement{LeftBrace: 1, RightBrace: 1, List: append(imports, rest...)}
+	body := &ast.BlockStatement{LeftBrace: 1, RightBrace: 1, List: append(imports, rest...)}
 	if declaresHandler(program) {
-		block.List = append(block.List, &ast.ReturnStatement{Return: 1, Argument: &ast.Identifier{Name: "handler", Idx: 1}})
+		body.List = append(body.List, &ast.ReturnStatement{Return: 1, Argument: &ast.Identifier{Name: "handler", Idx: 1}})
 	}
+	inner := &ast.ArrowFunctionLiteral{Start: 1, ParameterList: parameterList(nil), Body: body, DeclarationList: program.DeclarationList}
+	call := &ast.CallExpression{Callee: inner, LeftParenthesis: 1, RightParenthesis: 1}
 	function := &ast.FunctionLiteral{
-		Function:        1,
-		ParameterList:   parameterList(append([]string{hostImport, hostCaught, hostKey}, env...)),
-		Body:            &ast.BlockStatement{LeftBrace: 1, RightBrace: 1, List: []ast.Statement{block}},
-		DeclarationList: program.DeclarationList,
+		Function:      1,
+		ParameterList: parameterList(append([]string{hostImport, hostCaught, hostKey}, env...)),
+		Body: &ast.BlockStatement{LeftBrace: 1, RightBrace: 1, List: []ast.Statement{
+			&ast.ReturnStatement{Return: 1, Argument: call},
+		}},
 	}
 	return &ast.Program{
 		Body: []ast.Statement{&ast.ExpressionStatement{Expression: function}},

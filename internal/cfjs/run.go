@@ -20,7 +20,28 @@ import (
 //
 // Run blocks until the function ends or is stopped; the goroutine is locked to
 // its thread meanwhile, to tell its processor time.
-func (p *Program) Run(ctx context.Context, event *Event, store Store, options Options) (result Result, err error) {
+func (p *Program) Run(ctx context.Context, event *Event, store Store, options Options) (Result, error) {
+	result, err := p.runOnce(ctx, event, store, &options)
+	for range options.Repeat {
+		if err != nil || result.Failure != NoFailure || result.CPU > maxRepeated {
+			break
+		}
+		again, repeatErr := p.runOnce(ctx, event, store, &options)
+		if repeatErr != nil {
+			return result, repeatErr
+		}
+		if again.CPU < result.CPU {
+			result.CPU, result.ComputeUtilization = again.CPU, again.ComputeUtilization
+		}
+	}
+	return result, err
+}
+
+// maxRepeated is the time above which it makes no difference that a run was the
+// first.
+const maxRepeated = 5 * time.Millisecond
+
+func (p *Program) runOnce(ctx context.Context, event *Event, store Store, options *Options) (result Result, err error) {
 	if p.fault != nil {
 		return executionError(p.fault.Error()), nil
 	}
