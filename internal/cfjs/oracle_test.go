@@ -82,7 +82,8 @@ func njsLoads(t testing.TB, njs, source string) string {
 	return m[1]
 }
 
-// seededRand returns a source of randomness whose seed is printed, or given by
+// seededRand returns a source of randomness. Its seed is printed, the same each
+// time, drawn anew with POPKV_SEED=random for a search, or given by
 // POPKV_SEED to run a failure again.
 func seededRand(t *testing.T) *rand.Rand {
 	seed := uint64(1)
