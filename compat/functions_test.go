@@ -78,32 +78,40 @@ func wantSummary(t *testing.T, operation string, output map[string]any, name, st
 	expect(t, operation, metadata, map[string]any{"Stage": stage, "FunctionARN": "arn:aws:cloudfront::" + account + ":function/" + name})
 }
 
-// A function that reads its store is run by TestFunction.
+const event = `{"version":"1.0","context":{"eventType":"viewer-request"},"viewer":{"ip":"192.0.2.1"},` +
+	`"request":{"method":"GET","uri":"/old","querystring":{},"headers":{},"cookies":{}}}`
+
+// TestFunction runs a function that reads its store, and one that throws.
 func TestTestFunction(t *testing.T) {
 	s := startServer(t)
 	root := newGoSDK(t, s.target(s.root))
 	store, etag := newStore(t, root, "redirects", nil)
 	mustCall(t, root, dataPlane, "PutKey", map[string]any{"KvsARN": store, "Key": "/old", "Value": "/new", "IfMatch": etag})
-	function := mustCall(t, root, controlPlane, "CreateFunction", functionParameters("redirect", store, `
+	mustCall(t, root, controlPlane, "CreateFunction", functionParameters("redirect", store, `
 import cf from 'cloudfront';
 async function handler(event) {
 	const to = await cf.kvs().get(event.request.uri);
 	console.log('to', to);
 	return { statusCode: 302, headers: { location: { value: to } } };
 }`))
-	event := `{"version":"1.0","context":{"eventType":"viewer-request"},"viewer":{"ip":"192.0.2.1"},` +
-		`"request":{"method":"GET","uri":"/old","querystring":{},"headers":{},"cookies":{}}}`
-	parameters := map[string]any{"Name": "redirect", "IfMatch": function["ETag"], "Stage": "DEVELOPMENT", "EventObject": encoded(event)}
-	if a := root.call(t, controlPlane, "TestFunction", parameters); a.Error != nil && a.Error.Code == "UnsupportedOperation" {
-		notRun(t, "TestFunction", a.Error.Message)
-	}
+	mustCall(t, root, controlPlane, "CreateFunction", functionParameters("throw", "", "function handler(event) { throw new Error('on purpose'); }"))
 	eachClient(t, s, s.root, func(t *testing.T, c client) {
-		result := mustCall(t, c, controlPlane, "TestFunction", parameters)["TestResult"].(map[string]any)
-		if !strings.Contains(fmt.Sprint(result["FunctionOutput"]), `"/new"`) || !strings.Contains(fmt.Sprint(result["FunctionExecutionLogs"]), "/new") {
+		test := func(name string) map[string]any {
+			t.Helper()
+			return mustCall(t, c, controlPlane, "TestFunction", map[string]any{
+				"Name": name, "IfMatch": "ETVPDKIKX0DER", "Stage": "DEVELOPMENT", "EventObject": encoded(event),
+			})["TestResult"].(map[string]any)
+		}
+		result := test("redirect")
+		if !strings.Contains(fmt.Sprint(result["FunctionOutput"]), `"/new"`) || !strings.Contains(fmt.Sprint(result["FunctionExecutionLogs"]), "to /new") {
 			t.Errorf("TestFunction: %v, want a redirect to /new and its log", result)
 		}
 		if message := result["FunctionErrorMessage"]; message != nil && message != "" {
 			t.Errorf("TestFunction: FunctionErrorMessage %q", message)
+		}
+		result = test("throw")
+		if !strings.Contains(fmt.Sprint(result["FunctionErrorMessage"]), "on purpose") {
+			t.Errorf("TestFunction: %v, want the error that was thrown", result)
 		}
 	})
 }

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/popkv/popkv/internal/cfworker"
 )
 
 // scripts are the client processes of this test run. Starting one takes up to
@@ -26,6 +28,9 @@ type scriptSet struct {
 }
 
 func TestMain(m *testing.M) {
+	if isWorker, code := cfworker.Main(); isWorker { // started to run a function
+		os.Exit(code)
+	}
 	cleanEnvironment()
 	code := m.Run()
 	for _, s := range scripts.started {

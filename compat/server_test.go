@@ -53,7 +53,6 @@ func (s *server) start(t *testing.T) {
 	cfg := config.Default(config.Dev)
 	cfg.Listen, cfg.Admin.Listen = "localhost:0", ""
 	cfg.SeedDir = ""
-	cfg.Functions.Mode = config.FunctionInProcess
 	s.change(&cfg)
 	running, err := origin.New(t.Context(), cfg, origin.Options{Driver: s.driver})
 	if err != nil {
