@@ -22,7 +22,7 @@ test-all: ## real AWS clients, the njs oracle, longer fault loops; installs what
 	@status=0; \
 	export PATH="$(TOOLS)/njs/usr/bin:$$PATH" POPKV_NOT_RUN=$(NOT_RUN); \
 	(cd compat && $(GO) vet ./... && $(GO) test -count=1 -timeout 15m ./...) || status=1; \
-	POPKV_TEST_LONG=1 $(GO) test -count=1 -timeout 20m ./... || status=1; \
+	POPKV_TEST_LONG=1 $(GO) test -p 1 -count=1 -timeout 20m ./... || status=1; \
 	if [ -s $(NOT_RUN) ]; then echo "did not run:"; sort -u $(NOT_RUN) | sed 's/^/  /'; else echo "did not run: nothing"; fi; \
 	exit $$status
 
