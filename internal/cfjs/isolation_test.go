@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 )
 
 // leaky tries every way to leave something behind for the next run, and tells
@@ -77,7 +78,7 @@ func leakyRun(p *Program, own string) string {
 	event := &Event{Version: "1.0", Context: Context{EventType: ViewerRequest}, Request: Request{
 		Method: "GET", URI: "/" + own, Headers: Fields{{Name: "x-own", Value: Value{Text: own}}},
 	}}
-	r, err := p.Run(context.Background(), event, &MapStore{Items: map[string]string{own: own}}, Options{})
+	r, err := p.Run(context.Background(), event, &MapStore{Items: map[string]string{own: own}}, Options{HardLimit: 10 * time.Second, WallLimit: time.Minute, MemoryLimit: 4 << 30})
 	switch {
 	case err != nil:
 		return err.Error()

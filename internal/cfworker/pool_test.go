@@ -331,7 +331,7 @@ func TestNoStateCrossesRuns(t *testing.T) {
 	if long() {
 		runs = 10_000
 	}
-	pool := newPool(t, Options{Calls: 2})
+	pool := newPool(t, Options{Calls: 2, HardLimit: 10 * time.Second, WallLimit: time.Minute}) // about state, not limits
 	program := NewProgram([]byte(`
 		var count = 0;
 		async function handler(event) {
