@@ -97,6 +97,9 @@ type linter struct {
 
 func (l *linter) report(rule string, level Level, offset int, message string) {
 	line, column := 1, 1
+	for offset > 0 && offset < len(l.src) && !utf8.RuneStart(l.src[offset]) {
+		offset--
+	}
 	if offset >= 0 && offset <= len(l.src) {
 		before := l.src[:offset]
 		line += strings.Count(before, "\n")

@@ -60,7 +60,8 @@ func (l *linter) statementSyntax(n ast.Statement) {
 func (l *linter) expressionSyntax(n ast.Expression, around []ast.Node) {
 	switch n := n.(type) {
 	case *ast.SpreadElement:
-		l.at(n.Idx0(), "spread", LevelError, `Unexpected token "..."`)
+		before := l.src[:n.Idx0()-1]
+		l.report("spread", LevelError, strings.LastIndex(before, "..."), `Unexpected token "..."`)
 	case *ast.ObjectPattern:
 		l.at(n.LeftBrace, "destructuring", LevelError, `Token "{" not supported in this version`)
 	case *ast.ArrayPattern:

@@ -157,7 +157,10 @@ func (inv *invocation) intrinsic(name string) *sobek.Object {
 	case "ArrayBuffer.prototype":
 		return vm.ToValue(vm.NewArrayBuffer(nil)).(*sobek.Object).Prototype()
 	case "TypedArray.prototype":
-		return inv.global("Uint8Array").Prototype().Get("prototype").(*sobek.Object)
+		if proto, ok := inv.global("Uint8Array").Get("prototype").(*sobek.Object); ok {
+			return proto.Prototype()
+		}
+		return nil
 	}
 	if object, ok := strings.CutSuffix(name, ".prototype"); ok {
 		proto, _ := inv.global(object).Get("prototype").(*sobek.Object)

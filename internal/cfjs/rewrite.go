@@ -101,7 +101,7 @@ func importedModule(d *ast.ImportDeclaration) unistring.String {
 func declaresHandler(program *ast.Program) bool {
 	found := false
 	isHandler := func(e ast.Expression) {
-		if id, ok := e.(*ast.Identifier); ok && id.Name == "handler" {
+		if id, ok := e.(*ast.Identifier); ok && id != nil && id.Name == "handler" {
 			found = true
 		}
 	}
