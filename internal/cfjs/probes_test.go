@@ -3,6 +3,7 @@ package cfjs
 import (
 	"os"
 	"strings"
+	"sync"
 	"testing"
 
 	"golang.org/x/sync/errgroup"
@@ -41,6 +42,28 @@ func probeOnNJS(t testing.TB, njs, probe string) string {
 		"probe("+probeFunction(probe)+");\n"), "\n")
 }
 
+var (
+	probesOnce    sync.Once
+	probesPrinted []string
+)
+
+// probesOnNJS returns what the engine prints of each probe; two tests ask.
+func probesOnNJS(t testing.TB, njs string, list []string) []string {
+	probesOnce.Do(func() {
+		probesPrinted = make([]string, len(list))
+		var group errgroup.Group
+		group.SetLimit(4)
+		for i, p := range list {
+			group.Go(func() error {
+				probesPrinted[i] = probeOnNJS(t, njs, p)
+				return nil
+			})
+		}
+		_ = group.Wait()
+	})
+	return probesPrinted
+}
+
 func probeHere(t testing.TB, probe string) string {
 	code := "var probe = " + probeFunction(probe) + ";\nfunction handler(event) { try { console.log(probe()) } catch (e) { console.log('throws ' + e) } return event.request }"
 	r := mustRun(t, code, mustEvent(t, exampleEvent), nil)
@@ -59,16 +82,7 @@ func TestProbesAgreeWithNJS(t *testing.T) {
 	if len(list) < 150 {
 		t.Fatalf("only %d probes", len(list))
 	}
-	theirs := make([]string, len(list))
-	var group errgroup.Group
-	group.SetLimit(4)
-	for i, p := range list {
-		group.Go(func() error {
-			theirs[i] = probeOnNJS(t, njs, p)
-			return nil
-		})
-	}
-	_ = group.Wait()
+	theirs := probesOnNJS(t, njs, list)
 	seen := map[string]bool{}
 	for i, p := range list {
 		seen[p] = true
