@@ -81,12 +81,13 @@ type conn struct {
 	in *bufio.Reader
 }
 
-func dial(address string) (*conn, error) {
-	c, err := net.Dial("tcp", address)
+func (s *server) dial() *conn {
+	s.b.Helper()
+	c, err := net.Dial("tcp", s.Address)
 	if err != nil {
-		return nil, err
+		s.b.Fatal(err)
 	}
-	return &conn{c, bufio.NewReaderSize(c, 16<<10)}, nil
+	return &conn{c, bufio.NewReaderSize(c, 16<<10)}
 }
 
 // An answer is valid until the next exchange that is given it.
@@ -137,22 +138,54 @@ func (c *conn) exchange(request []byte, a *answer) error {
 // connections is how many a load keeps busy.
 const connections = 32
 
-// load sends the requests over and over for as long as it says, and returns
-// what one of them cost the server of processor time, in microseconds.
-func (s *server) load(requests [][]byte, length time.Duration) float64 {
-	s.b.Helper()
+// phase is how long one measurement of a server under load takes.
+const phase = 300 * time.Millisecond
+
+// A load is requests that are sent to a server over and over.
+type load struct {
+	to       *server
+	sign     func() [][]byte
+	signed   time.Time
+	requests [][]byte
+}
+
+// fresh returns the requests with signatures that will hold for a while.
+func (l *load) fresh() [][]byte {
+	if time.Since(l.signed) > 3*time.Minute {
+		l.signed, l.requests = time.Now(), l.sign()
+	}
+	return l.requests
+}
+
+// once sends every request once, so that the stores are resident.
+func (l *load) once() {
+	b := l.to.b
+	b.Helper()
+	c := l.to.dial()
+	defer c.Close()
+	var a answer
+	for _, r := range l.fresh() {
+		if err := c.exchange(r, &a); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// cost sends requests over all connections for a phase and returns what one of
+// them cost the server of processor time, in microseconds.
+func (l *load) cost() float64 {
+	b := l.to.b
+	b.Helper()
+	requests := l.fresh()
 	var group errgroup.Group
 	var done atomic.Int64
 	var open []*conn
 	for range connections {
-		c, err := dial(s.Address)
-		if err != nil {
-			s.b.Fatal(err)
-		}
+		c := l.to.dial()
 		defer c.Close()
 		open = append(open, c)
 	}
-	before, end := s.used(), time.Now().Add(length)
+	before, end := l.to.used(), time.Now().Add(phase)
 	for i, c := range open {
 		group.Go(func() error {
 			var a answer
@@ -168,9 +201,9 @@ func (s *server) load(requests [][]byte, length time.Duration) float64 {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		s.b.Fatal(err)
+		b.Fatal(err)
 	}
-	return micros(s.used().CPU-before.CPU) / float64(done.Load())
+	return micros(l.to.used().CPU-before.CPU) / float64(done.Load())
 }
 
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }

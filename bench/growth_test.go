@@ -31,9 +31,9 @@ func grown(b *testing.B) map[string]plan {
 func BenchmarkGrowthGetKey(b *testing.B) {
 	cost := func(p plan) func() float64 {
 		s := serve(b, p)
-		requests := getKeys(b, s.signer(s.Known), s.Stores, p.Pairs)
-		s.touch(requests)
-		return func() float64 { return s.load(requests, phase) }
+		l := s.getKeys(s.Known, p.Pairs)
+		l.once()
+		return l.cost
 	}
 	plans := grown(b)
 	comparison{unit: "µs", floor: cost(plans["few"]), subjects: []subject{
@@ -48,12 +48,14 @@ func BenchmarkGrowthListKeys(b *testing.B) {
 	cost := func(p plan) func() float64 {
 		s := serve(b, p)
 		sign := s.signer(s.Known)
-		var requests [][]byte
-		for i := range max(askedKeys, len(s.Stores)) {
-			requests = append(requests, sign.request(b, "GET", target(s.Stores[i%len(s.Stores)], "")+"?MaxResults=5", "", ""))
-		}
-		s.touch(requests)
-		return func() float64 { return s.load(requests, phase) }
+		l := &load{to: s, sign: func() (requests [][]byte) {
+			for i := range max(askedKeys, len(s.Stores)) {
+				requests = append(requests, sign.request(b, "GET", target(s.Stores[i%len(s.Stores)], "")+"?MaxResults=5", "", ""))
+			}
+			return requests
+		}}
+		l.once()
+		return l.cost
 	}
 	plans := grown(b)
 	comparison{unit: "µs", floor: cost(plans["few"]), subjects: []subject{
@@ -67,10 +69,7 @@ func BenchmarkGrowthListKeys(b *testing.B) {
 func BenchmarkGrowthLastPage(b *testing.B) {
 	s := serve(b, plan{Kind: popkvServer, Processors: 1, Stores: 1, Pairs: manyPairs})
 	sign := s.signer(s.Known)
-	conn, err := dial(s.Address)
-	if err != nil {
-		b.Fatal(err)
-	}
+	conn := s.dial()
 	defer conn.Close()
 	var tokens []string
 	for token := ""; ; {
@@ -92,8 +91,9 @@ func BenchmarkGrowthLastPage(b *testing.B) {
 		tokens = append(tokens, token)
 	}
 	cost := func(token string) func() float64 {
-		request := sign.request(b, "GET", target(s.Stores[0], "")+"?MaxResults=50&NextToken="+url.QueryEscape(token), "", "")
-		return func() float64 { return s.load([][]byte{request}, phase) }
+		page := target(s.Stores[0], "") + "?MaxResults=50&NextToken=" + url.QueryEscape(token)
+		l := &load{to: s, sign: func() [][]byte { return [][]byte{sign.request(b, "GET", page, "", "")} }}
+		return l.cost
 	}
 	comparison{unit: "µs", floor: cost(tokens[0]), subjects: []subject{
 		{"last", "≤1.2", cost(tokens[len(tokens)-1])},
@@ -108,11 +108,11 @@ func BenchmarkGrowthPutKey(b *testing.B) {
 	latency := func(p plan) func() float64 {
 		p.Processors = 0
 		s := serve(b, p)
-		s.touch(getKeys(b, s.signer(s.Known), s.Stores, p.Pairs))
+		s.getKeys(s.Known, p.Pairs).once()
 		c := s.chain(p.Pairs)
 		return func() float64 {
 			before := s.used().CPU
-			took := medianMicros(b, c.put)
+			took := c.median()
 			cpu[p.Name] = append(cpu[p.Name], micros(s.used().CPU-before)/chainLength)
 			return took
 		}
@@ -124,21 +124,5 @@ func BenchmarkGrowthPutKey(b *testing.B) {
 	}}.run(b)
 	for name, costs := range cpu {
 		b.ReportMetric(median(costs), name+"-cpu-µs")
-	}
-}
-
-// touch sends every request once, so that the stores are resident.
-func (s *server) touch(requests [][]byte) {
-	s.b.Helper()
-	conn, err := dial(s.Address)
-	if err != nil {
-		s.b.Fatal(err)
-	}
-	defer conn.Close()
-	var a answer
-	for _, r := range requests {
-		if err := conn.exchange(r, &a); err != nil {
-			s.b.Fatal(err)
-		}
 	}
 }

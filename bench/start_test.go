@@ -173,10 +173,7 @@ func listening(b *testing.B, lines *bufio.Scanner) (api, admin string) {
 // touchStores times the first GetKey from some of the stores.
 func (m *startMeasurement) touchStores(s *server) {
 	sign := s.signer(s.Known)
-	conn, err := dial(s.Address)
-	if err != nil {
-		m.b.Fatal(err)
-	}
+	conn := s.dial()
 	defer conn.Close()
 	for i := range min(20, len(m.ids)) {
 		var a answer
@@ -199,15 +196,17 @@ func (m *startMeasurement) write(s *server) {
 	s.Stores = m.ids[:min(20, len(m.ids))]
 	c := s.chain(m.pairs)
 	c.pairBytes = m.pairBytes
+	conn := s.dial()
+	defer conn.Close()
 	for _, id := range s.Stores {
 		describe := strings.TrimSuffix(target(id, ""), "/keys")
-		if err := c.conn.exchange(c.signer.request(m.b, "GET", describe, "", ""), &a); err != nil {
+		if err := conn.exchange(c.signer.request(m.b, "GET", describe, "", ""), &a); err != nil {
 			m.b.Fatal(err)
 		}
 		s.ETags = append(s.ETags, string(a.etag))
 	}
-	for n := range 50 * len(s.Stores) {
-		if err := c.put(n); err != nil {
+	for range 50 * len(s.Stores) {
+		if err := c.put(conn); err != nil {
 			m.b.Fatal(err)
 		}
 	}
