@@ -170,6 +170,41 @@ func TestARunThatIsKilledReadsLikeOneThatWasStopped(t *testing.T) {
 	}
 }
 
+func TestMeasureReportsTheLeastOfSeveralRuns(t *testing.T) {
+	r := &scripted{}
+	for _, ms := range []time.Duration{4, 2, 1, 3, 5} {
+		r.results = append(r.results, cfjs.Result{CPU: ms * time.Millisecond, ComputeUtilization: int(ms), Logs: []string{fmt.Sprint(len(r.results))}})
+	}
+	got, err := Measure(t.Context(), r, typicalCall())
+	want := cfjs.Result{CPU: time.Millisecond, ComputeUtilization: 1, Logs: []string{"0"}}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" || len(r.results) != 0 {
+		t.Errorf("%v %s, %d runs are left", err, diff, len(r.results))
+	}
+	for name, first := range map[string]cfjs.Result{"slow": {CPU: time.Second}, "stopped": {CPU: time.Second, Exceeded: true}} {
+		r.results = []cfjs.Result{first, {}}
+		if got, err := Measure(t.Context(), r, typicalCall()); err != nil || !cmp.Equal(first, got) || len(r.results) != 1 {
+			t.Errorf("%s: %v %+v, %d runs are left, want 1", name, err, got, len(r.results))
+		}
+	}
+	if _, err := Measure(t.Context(), &scripted{}, typicalCall()); err == nil {
+		t.Error("the error of the first run is lost")
+	}
+}
+
+// scripted is a runner that knows its results.
+type scripted struct{ results []cfjs.Result }
+
+func (s *scripted) Run(context.Context, Call) (cfjs.Result, error) {
+	if len(s.results) == 0 {
+		return cfjs.Result{}, errClosed()
+	}
+	r := s.results[0]
+	s.results = s.results[1:]
+	return r, nil
+}
+
+func (s *scripted) Close() error { return nil }
+
 // A run that waits instead of computing ends by the wall limit.
 func TestWallLimit(t *testing.T) {
 	pool := newPool(t, Options{unguarded: true, HardLimit: time.Hour, WallLimit: 50 * time.Millisecond})

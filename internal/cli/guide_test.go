@@ -43,7 +43,7 @@ and colours appear on a terminal only, unless ` + "`NO_COLOR`" + ` is set.
 %s
 ` + "```" + `
 
-Commands for stores and keys work against popkv and AWS. Their target is ` + "`--endpoint`" + `, or else
+Commands for stores, keys and functions work against popkv and AWS. Their target is ` + "`--endpoint`" + `, or else
 ` + "`POPKV_ENDPOINT`" + `, or else ` + "`AWS_ENDPOINT_URL_CLOUDFRONT_KEYVALUESTORE`, `AWS_ENDPOINT_URL_CLOUDFRONT`" + `
 and ` + "`AWS_ENDPOINT_URL`" + `; ` + "`--aws`" + ` is the real service. There is no default, and every write names its
 target on stderr. Credentials come from the AWS variables, files and profiles, and for popkv from

@@ -51,14 +51,14 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 const rootHelp = `popkv is a self-hosted, wire-compatible Amazon CloudFront KeyValueStore.
 
 Start with "popkv dev" and, in another terminal, eval "$(popkv env)".
-The commands for stores and keys work against popkv and against AWS.
+The commands for stores, keys and functions work against popkv and against AWS.
 
 ` + exitHelp
 
 func (a *app) root() *cobra.Command {
 	root := a.group("popkv", "A self-hosted Amazon CloudFront KeyValueStore",
 		a.devCommand(), a.serveCommand(), a.configCommand(), a.envCommand(), a.doctorCommand(),
-		a.storeCommand(), a.keyCommand(),
+		a.storeCommand(), a.keyCommand(), a.functionCommand(),
 		a.accessKeyCommand(), a.policyCommand(), a.verifyCommand(), a.backupCommand(),
 		a.versionCommand(),
 	)

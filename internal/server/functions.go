@@ -46,7 +46,7 @@ func (f functions) Run(ctx context.Context, r controlplane.FunctionRun) (control
 	if r.Store != nil {
 		call.Store = pinned{r.Store}
 	}
-	result, err := f.runner.Run(ctx, call)
+	result, err := cfworker.Measure(ctx, f.runner, call)
 	if err != nil {
 		return controlplane.FunctionResult{}, err
 	}
