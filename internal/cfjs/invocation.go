@@ -78,18 +78,19 @@ func (inv *invocation) reach(name string) {
 
 // arguments are the values of the wrapper's parameters.
 func (inv *invocation) arguments() []sobek.Value {
-	values := make([]sobek.Value, 0, 3+len(inv.program.env))
-	values = append(values, sobek.Undefined(), sobek.Undefined(), sobek.Undefined())
-	if inv.program.imports {
-		values[0] = inv.function(func(c sobek.FunctionCall) sobek.Value { return inv.module(c.Argument(0).String()) })
+	p := inv.program
+	values := make([]sobek.Value, 2, 2+len(p.modules)+len(p.env))
+	values[0], values[1] = sobek.Undefined(), sobek.Undefined()
+	if len(p.features.catches) > 0 {
+		values[0] = inv.function(inv.caught)
 	}
-	if len(inv.program.features.catches) > 0 {
-		values[1] = inv.function(inv.caught)
+	if len(p.features.reads) > 0 {
+		values[1] = inv.function(inv.key)
 	}
-	if len(inv.program.features.reads) > 0 {
-		values[2] = inv.function(inv.key)
+	for _, name := range p.modules {
+		values = append(values, inv.module(name))
 	}
-	for _, name := range inv.program.env {
+	for _, name := range p.env {
 		values = append(values, inv.environment(name))
 	}
 	return values

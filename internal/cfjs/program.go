@@ -29,8 +29,8 @@ type Program struct {
 	fault    *syntaxFault // why it does not load; nil if it does
 	compiled *sobek.Program
 	features *features
-	imports  bool     // the code has an import statement
-	env      []string // globals of the host that the code names, in order of the wrapper's parameters
+	modules  []string // that the code imports, in order of the wrapper's parameters
+	env      []string // globals of the host that the code names; they follow the modules
 	tables   *tables
 	groups   groupTable // names of the groups of regular expression literals
 }
@@ -59,10 +59,10 @@ func Compile(code []byte, runtime Runtime) *Program {
 	repair(tree)
 	p.groups = stripGroups(tree)
 	p.features = findFeatures(tree)
-	p.imports = len(tree.ImportEntries) > 0
+	p.modules = importedModules(tree)
 	p.env = environmentNames(p.features, runtime)
 	p.tables = newTables(p.features, runtime)
-	if p.compiled, err = sobek.CompileAST(rewrite(tree, p.features, p.env), true); err != nil {
+	if p.compiled, err = sobek.CompileAST(rewrite(tree, p.features, p.modules, p.env), true); err != nil {
 		p.fault = compilerFault(err)
 	}
 	return p

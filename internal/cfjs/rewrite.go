@@ -1,6 +1,8 @@
 package cfjs
 
 import (
+	"slices"
+
 	"github.com/grafana/sobek/ast"
 	"github.com/grafana/sobek/file"
 	"github.com/grafana/sobek/token"
@@ -10,16 +12,16 @@ import (
 // Names of the host's functions in a rewritten program. No source text can
 // spell them.
 const (
-	hostImport = "\x01import" // (module name) -> module
-	hostCaught = "\x01caught" // (error) -> the same with the engine's wording
-	hostKey    = "\x01key"    // (property key) -> the same, its member made ready
+	hostCaught = "\x01caught"  // (error), gives it the engine's wording
+	hostKey    = "\x01key"     // (property key) -> the same, its member made ready
+	hostModule = "\x01module " // and its name: a module
 )
 
 // rewrite turns a parsed program into one expression, a function of the host's
 // values that runs the program and returns its handler:
 //
-//	(function (import, caught, key, console, ...) { return (() => {
-//	    const cf = import("cloudfront");   // every import, first
+//	(function (caught, key, cloudfront, console, ...) { return (() => {
+//	    const cf = cloudfront;   // every import, first
 //	    ...the program...
 //	    return handler;
 //	})() })
@@ -28,7 +30,7 @@ const (
 // the names of the parameters. Catch clauses first call
 // caught, computed reads pass their key through key. Positions stay as they
 // are. The tree is changed in place.
-func rewrite(program *ast.Program, f *features, env []string) *ast.Program {
+func rewrite(program *ast.Program, f *features, modules, env []string) *ast.Program {
 	for _, c := range f.catches {
 		if id, ok := c.Parameter.(*ast.Identifier); ok {
 			c.Body.List = append([]ast.Statement{&ast.ExpressionStatement{Expression: hostCall(hostCaught, id, id.Idx)}}, c.Body.List...)
@@ -50,10 +52,15 @@ func rewrite(program *ast.Program, f *features, env []string) *ast.Program {
 		body.List = append(body.List, &ast.ReturnStatement{Return: 1, Argument: &ast.Identifier{Name: "handler", Idx: 1}})
 	}
 	inner := &ast.ArrowFunctionLiteral{Start: 1, ParameterList: parameterList(nil), Body: body, DeclarationList: program.DeclarationList}
+	parameters := []string{hostCaught, hostKey}
+	for _, name := range modules {
+		parameters = append(parameters, hostModule+name)
+	}
+	parameters = append(parameters, env...)
 	call := &ast.CallExpression{Callee: inner, LeftParenthesis: 1, RightParenthesis: 1}
 	function := &ast.FunctionLiteral{
 		Function:      1,
-		ParameterList: parameterList(append([]string{hostImport, hostCaught, hostKey}, env...)),
+		ParameterList: parameterList(parameters),
 		Body: &ast.BlockStatement{LeftBrace: 1, RightBrace: 1, List: []ast.Statement{
 			&ast.ReturnStatement{Return: 1, Argument: call},
 		}},
@@ -82,11 +89,21 @@ func hostCall(name string, argument ast.Expression, at file.Idx) *ast.CallExpres
 }
 
 func importBinding(d *ast.ImportDeclaration) ast.Statement {
-	name := &ast.StringLiteral{Idx: d.Idx, Value: importedModule(d)}
 	return &ast.LexicalDeclaration{Idx: d.Idx, Token: token.CONST, List: []*ast.Binding{{
 		Target:      d.ImportClause.ImportedDefaultBinding,
-		Initializer: hostCall(hostImport, name, d.Idx),
+		Initializer: &ast.Identifier{Name: hostModule + importedModule(d), Idx: d.Idx},
 	}}}
+}
+
+// importedModules lists the modules that a program imports, each once.
+func importedModules(program *ast.Program) []string {
+	var names []string
+	for _, s := range program.Body {
+		if d, ok := s.(*ast.ImportDeclaration); ok && !slices.Contains(names, importedModule(d).String()) {
+			names = append(names, importedModule(d).String())
+		}
+	}
+	return names
 }
 
 func importedModule(d *ast.ImportDeclaration) unistring.String {

@@ -82,7 +82,9 @@ func (inv *invocation) stopped(r Result, err error) (Result, error) {
 	case errors.As(err, &overflow):
 		failed.ErrorMessage = errCouldNotRun + "RangeError: Maximum call stack size exceeded"
 	case errors.Is(err, errDefect):
-		inv.options.Logger.Error("function runtime defect", "error", err)
+		if log := inv.options.Logger; log != nil {
+			log.Error("function runtime defect", "error", err)
+		}
 		return Result{}, popkv.Wrap(popkv.Internal, err, "the function runtime failed")
 	default:
 		return Result{}, err // the context's cause
