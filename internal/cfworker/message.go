@@ -9,8 +9,9 @@ import (
 // A setup is the payload of frameSetup.
 type setup struct {
 	budget, hardLimit, wallLimit time.Duration
-	heapBytes                    int64 // by which the heap may grow during a run
-	memoryBytes                  int64 // of the process
+	fuse                         time.Duration // processor time of a call after which the process ends
+	heapBytes                    int64         // by which the heap may grow during a run
+	memoryBytes                  int64         // of the process
 	edge                         *cfjs.EdgeLocation
 }
 
@@ -18,6 +19,7 @@ func (s *setup) code(c *codec) {
 	c.duration(&s.budget)
 	c.duration(&s.hardLimit)
 	c.duration(&s.wallLimit)
+	c.duration(&s.fuse)
 	c.int64(&s.heapBytes)
 	c.int64(&s.memoryBytes)
 	optional(c, &s.edge, func(c *codec, e *cfjs.EdgeLocation) {

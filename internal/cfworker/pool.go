@@ -74,13 +74,10 @@ func (p *Pool) Run(ctx context.Context, c Call) (cfjs.Result, error) {
 	}
 	result, err := w.run(c, turn)
 	p.giveBack(w)
-	if err != nil && p.isClosed() {
-		return cfjs.Result{}, errClosed()
-	}
-	if result.Exceeded || err != nil {
+	if result.Exceeded {
 		p.breaker.record(c)
 	}
-	if err != nil {
+	if popkv.KindOf(err) == popkv.Internal && err != nil {
 		p.o.Logger.Error("a function run failed", "function", c.Function, "error", err)
 	}
 	return result, err
@@ -93,12 +90,6 @@ func (p *Pool) Stats() Stats {
 	s := p.stats
 	s.Workers = len(p.live)
 	return s
-}
-
-func (p *Pool) isClosed() bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.closed
 }
 
 // take returns a process for one call: the first that is free or ready.

@@ -2,11 +2,13 @@ package cfworker
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/popkv/popkv"
@@ -24,8 +26,9 @@ type process struct {
 	stderr tail
 	exited chan struct{} // closed when the process is gone and cmd.ProcessState is set
 
-	watch watch
-	worn  bool // had a slow call: not to be used again, because it yields the processor
+	watch  watch
+	killed atomic.Bool // by us
+	worn   bool        // had a slow call: not to be used again, because it yields the processor
 
 	idleSince time.Time // the pool's
 }
@@ -102,7 +105,7 @@ func (p *process) setUp() error {
 	defer timer.Stop()
 	s := setup{
 		budget: p.o.Budget, hardLimit: p.o.HardLimit, wallLimit: p.o.WallLimit,
-		heapBytes: p.o.MemoryBytes / 2, memoryBytes: p.o.MemoryBytes, edge: p.o.Edge,
+		fuse: killAfter(p.o.HardLimit), heapBytes: p.o.MemoryBytes / 2, memoryBytes: p.o.MemoryBytes, edge: p.o.Edge,
 	}
 	if p.o.unguarded {
 		s.hardLimit, s.wallLimit, s.heapBytes = time.Hour, time.Hour, 1<<40
@@ -126,7 +129,10 @@ func (p *process) setUp() error {
 }
 
 // kill ends the process at once, whatever it does.
-func (p *process) kill() { p.cmd.Process.Kill() }
+func (p *process) kill() {
+	p.killed.Store(true)
+	p.cmd.Process.Kill()
+}
 
 // end kills the process and waits until it is gone.
 func (p *process) end() {
@@ -148,23 +154,35 @@ func (p *process) begin(kind frameKind) { p.buf = beginFrame(p.buf, kind) }
 
 func (p *process) send() error { return writeFrame(p.to, p.buf) }
 
-// run runs a call, whose turn it yields if it is slow. The process may be gone afterwards: it was killed because of
-// the call, or has ended by itself.
+// run runs a call, whose turn it yields if it is slow. The process may be gone
+// afterwards: killed because of the call, or ended by what the call did, which
+// is the same to the function. An error is for what is not its doing.
 func (p *process) run(c Call, t *turn) (cfjs.Result, error) {
-	p.watch.begin(t)
+	before := p.watch.begin(t)
 	result, defect, err := p.converse(c)
-	stopped, used := p.watch.end()
+	stopped := p.watch.end()
 	if err == nil {
 		return result, defect
 	}
+	closed := p.killed.Load() && !stopped
 	p.end()
-	if stopped || p.outOfMemory() {
-		return cfjs.Result{
-			Failure: cfjs.ExecutionError, Exceeded: true, CPU: used,
-			ErrorMessage: exceededMessage, ComputeUtilization: 100,
-		}, nil
+	switch {
+	case closed:
+		return cfjs.Result{}, errClosed()
+	case errors.Is(err, errFrame):
+		return cfjs.Result{}, popkv.Wrap(popkv.Internal, err, "the function worker cannot be understood")
+	case !stopped && p.processorTime()-before < p.o.HardLimit:
+		p.o.Logger.Warn("a function ended its worker", "function", c.Function, "worker", p.howItEnded())
 	}
-	return cfjs.Result{}, popkv.Wrap(popkv.Internal, fmt.Errorf("%w: %s", err, p.howItEnded()), "the function worker ended unexpectedly")
+	return cfjs.Result{
+		Failure: cfjs.ExecutionError, Exceeded: true, CPU: p.processorTime() - before,
+		ErrorMessage: exceededMessage, ComputeUtilization: 100,
+	}, nil
+}
+
+// processorTime is what a process that has ended had used.
+func (p *process) processorTime() time.Duration {
+	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
 }
 
 // exceededMessage is what package cfjs says of a run that it stopped.
@@ -215,13 +233,6 @@ func (p *process) answer(value string, found bool) {
 	} else {
 		p.buf = append(p.buf, 0)
 	}
-}
-
-// outOfMemory reports whether a process that has ended did so because the
-// kernel refused it memory, which neither Go's runtime nor the C library's
-// threads nor the race detector survive.
-func (p *process) outOfMemory() bool {
-	return p.stderr.contains("out of memory") || p.stderr.contains("pthread_create failed") || p.stderr.contains("failed to allocate")
 }
 
 // howItEnded says why a process that has ended did, without what a function

@@ -20,8 +20,11 @@ type watch struct {
 	turn    *turn         // of the call that runs, nil between calls
 	stopped bool          // killed
 	began   time.Time     // the call
-	used    time.Duration // on the clock when the call began; when stopped, what the call used
+	used    time.Duration // on the clock when the call began
 }
+
+// killAfter is when a process is killed that ought to have stopped at a limit.
+func killAfter(limit time.Duration) time.Duration { return limit * 3 / 2 }
 
 const (
 	minLook   = time.Millisecond // the shortest time between two looks at the clock
@@ -31,32 +34,30 @@ const (
 func (w *watch) init(p *process) {
 	w.p = p
 	w.clock = clockOf(p.cmd.Process.Pid)
-	w.cpu = p.o.HardLimit * 3 / 2
-	w.wall = p.o.WallLimit * 3 / 2
+	w.cpu = killAfter(p.o.HardLimit)
+	w.wall = killAfter(p.o.WallLimit)
 	w.timer = time.AfterFunc(time.Hour, w.look)
 	w.timer.Stop()
 }
 
-func (w *watch) begin(t *turn) {
+// begin starts the watch of a call and returns what the process has used.
+func (w *watch) begin(t *turn) time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.turn = t
 	w.began = time.Now()
 	w.used = w.clock.now()
 	w.timer.Reset(w.until(w.cpu/slowShare, w.wall, 0, 0))
+	return w.used
 }
 
-// end returns whether the watch killed the process and what the call had used
-// by then.
-func (w *watch) end() (stopped bool, used time.Duration) {
+// end returns whether the watch killed the process.
+func (w *watch) end() (stopped bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.timer.Stop()
 	w.turn = nil
-	if w.stopped {
-		return true, w.used
-	}
-	return false, 0
+	return w.stopped
 }
 
 // until is the shortest time in which a limit can be reached.
@@ -80,7 +81,6 @@ func (w *watch) look() {
 	switch {
 	case cpu >= w.cpu || wall >= w.wall:
 		w.stopped, w.turn = true, nil
-		w.used = cpu
 		w.p.kill()
 	case cpu >= w.cpu/slowShare:
 		if w.turn.yield() {

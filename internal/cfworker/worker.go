@@ -44,6 +44,8 @@ type worker struct {
 	out     io.Writer
 	buf     []byte // of the frame being written
 	options cfjs.Options
+	fuse    fuse
+	burn    time.Duration // how long the fuse is
 
 	programs map[programHash]*cfjs.Program
 	order    []programHash // of their arrival
@@ -68,6 +70,10 @@ func (w *worker) serve() error {
 		Budget: s.budget, HardLimit: s.hardLimit, WallLimit: s.wallLimit,
 		MemoryLimit: s.heapBytes, Edge: s.edge,
 	}
+	w.burn = s.fuse
+	if w.fuse, err = newFuse(); err != nil {
+		return err
+	}
 	w.warmUp()
 	if err := limitMemory(s.memoryBytes); err != nil {
 		return err
@@ -84,7 +90,13 @@ func (w *worker) serve() error {
 		if kind != frameCall {
 			return errFrame
 		}
+		if err := w.fuse.set(w.burn); err != nil {
+			return err
+		}
 		if err := w.call(payload); err != nil {
+			return err
+		}
+		if err := w.fuse.set(0); err != nil {
 			return err
 		}
 	}
