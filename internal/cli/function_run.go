@@ -39,34 +39,50 @@ func newRunRow(r cfjs.Result) runRow {
 var errFunctionFailed = errors.New("the function failed")
 
 func (a *app) functionTestCommand() *cobra.Command {
-	var event string
+	var event, cases string
 	cmd := &cobra.Command{
-		Use: "test FILE --event EVENT.json", Short: "Run a function on this machine", Args: exactly(1),
+		Use: "test FILE (--event EVENT.json | --cases CASES.json)", Short: "Run a function on this machine", Args: exactly(1),
 		Long: `Run a function on this machine, as CloudFront would, and print its output, what
 it logged and its compute utilization. The exit code is 1 if the function fails.
 
 The store is a JSON file, {"key":"value"} or an import document. With ID=FILE
-the function finds it under that id only.`,
+the function finds it under that id only.
+
+With --cases a file says what runs must come to, and the exit code is 1 if one
+does not. The guide's page on functions describes that file.`,
 	}
 	local, out := a.addLocal(cmd), a.addOutput(cmd)
 	cmd.Flags().StringVar(&event, "event", "", "file with the event, - for stdin")
+	cmd.Flags().StringVar(&cases, "cases", "", "file with events and what each must come to, - for stdin")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		if event == "" {
-			return usagef(cmd, "--event names no file")
+		switch {
+		case event == "" && cases == "":
+			return usagef(cmd, "--event and --cases name no file")
+		case event != "" && cases != "":
+			return usagef(cmd, "--event and --cases exclude each other")
 		}
-		text, err := a.readFile(event)
+		text, err := a.readFile(event + cases)
 		if err != nil {
 			return err
 		}
-		e, err := cfjs.ParseEvent(text)
+		var e cfjs.Event
+		var f caseFile
+		if cases != "" {
+			f, err = readCases(text)
+		} else {
+			e, err = cfjs.ParseEvent(text)
+		}
 		if err != nil {
-			return during(err, "read %s", event)
+			return during(err, "read %s", event+cases)
 		}
 		function, err := local.open(cmd, args[0])
 		if err != nil {
 			return err
 		}
 		defer function.close()
+		if cases != "" {
+			return a.runCases(cmd, out, function, f)
+		}
 		result, err := cfworker.Measure(cmd.Context(), function.runner, function.call(&e))
 		if err != nil {
 			return during(err, "run %s", args[0])
