@@ -2,6 +2,7 @@ package cfapi
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,27 +11,29 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/controlplane"
 	"github.com/popkv/popkv/internal/journal"
+	"github.com/popkv/popkv/internal/journal/etcdjournal"
+	"github.com/popkv/popkv/internal/journal/etcdjournal/etcdtest"
 )
 
 var update = flag.Bool("update", false, "rewrite the responses in testdata/wire")
 
-func now() time.Time { return time.Now() }
-
 // TestWireFixtures plays each file of testdata/wire against a fresh control
-// plane on each driver, in virtual time that begins with the year 2000 and goes
-// on by a second after each step. A file is a scenario: what it shows, an
+// plane on each driver, in a time of its own that begins with the year 2000 and
+// goes on by a second after each step. A file is a scenario: what it shows, an
 // optional `setup` section, files that imports may read, and steps of a
 // request and a response section.
 //
@@ -54,12 +57,29 @@ func TestWireFixtures(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no fixtures: %v", err)
 	}
-	for driver, factory := range drivers() {
+	factories := drivers()
+	factories["etcdjournal"] = onEtcd(t)
+	for driver, factory := range factories {
 		for _, file := range files {
 			t.Run(driver+"/"+strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) { playFixture(t, factory, file) })
+				playFixture(t, factory, file)
 			})
 		}
+	}
+}
+
+// onEtcd makes drivers on one etcd, each on an empty key space.
+func onEtcd(t *testing.T) driverFactory {
+	client := etcdtest.Start(t)
+	return func(t testing.TB) journal.Driver {
+		if _, err := client.Delete(t.Context(), etcdjournal.Prefix, clientv3.WithPrefix()); err != nil {
+			t.Fatal(err)
+		}
+		d, err := etcdjournal.Open(t.Context(), client, etcdjournal.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
 	}
 }
 
@@ -81,7 +101,7 @@ func playFixture(t *testing.T, factory driverFactory, file string) {
 			t.Fatalf("%s: section %q does not follow its request", file, section.Name)
 		}
 		got := p.play(string(request.Data))
-		time.Sleep(time.Second)
+		p.advance(time.Second)
 		if got == string(section.Data) {
 			continue
 		}
@@ -101,11 +121,104 @@ func playFixture(t *testing.T, factory driverFactory, file string) {
 // A player is one scenario's control plane and the words of its requests.
 type player struct {
 	*rig
+	clock *clock
 	words map[string]string // {id:NAME} → id
 }
 
+// A clock moves when the test says so.
+type clock struct {
+	mu    sync.Mutex
+	at    time.Time
+	moved chan struct{} // closed at the next move
+}
+
+func newClock() *clock {
+	return &clock{at: time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC), moved: make(chan struct{})}
+}
+
+func (c *clock) now() time.Time {
+	at, _ := c.look()
+	return at
+}
+
+func (c *clock) look() (at time.Time, moved <-chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at, c.moved
+}
+
+func (c *clock) set(at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = at
+	close(c.moved)
+	c.moved = make(chan struct{})
+}
+
+// until waits for the clock to show t.
+func (c *clock) until(ctx context.Context, t time.Time) error {
+	for {
+		at, moved := c.look()
+		if !at.Before(t) {
+			return context.Cause(ctx)
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// advance moves the clock. Whatever becomes due on the way is done at its own
+// time and before advance returns.
+func (p *player) advance(d time.Duration) {
+	p.t.Helper()
+	for end := p.clock.now().Add(d); ; {
+		due := p.settle()
+		if due.IsZero() || due.After(end) {
+			p.clock.set(end)
+			return
+		}
+		p.clock.set(due)
+	}
+}
+
+// settle waits until no store is PROVISIONING whose time has come, and returns
+// when the next one's comes, zero where there is none.
+func (p *player) settle() (due time.Time) {
+	p.t.Helper()
+	prefix := journal.ImportJobPrefix()
+	for now := p.clock.now(); ; runtime.Gosched() {
+		due = time.Time{}
+		busy := false
+		err := p.journal.Scan(p.t.Context(), prefix, journal.PrefixEnd(prefix), 0, func(_ string, value []byte) error {
+			var job struct {
+				ReadyMS int64 `json:"ready_ms"`
+			}
+			if err := json.Unmarshal(value, &job); err != nil {
+				return err
+			}
+			switch ready := time.UnixMilli(job.ReadyMS).UTC(); {
+			case !ready.After(now):
+				busy = true
+			case due.IsZero() || ready.Before(due):
+				due = ready
+			}
+			return nil
+		})
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if !busy {
+			return due
+		}
+	}
+}
+
 func newPlayer(t *testing.T, factory driverFactory, archive *txtar.Archive) *player {
-	o := controlplane.Options{Limits: popkv.DefaultLimits(), Runner: fakeRunner{}}
+	clock := newClock()
+	o := controlplane.Options{Limits: popkv.DefaultLimits(), Now: clock.now, Until: clock.until, Runner: fakeRunner{}}
 	files := map[string]string{}
 	imports := true
 	var users [][]string
@@ -152,7 +265,7 @@ func newPlayer(t *testing.T, factory driverFactory, archive *txtar.Archive) *pla
 	if imports {
 		o.Source = folder(t, files)
 	}
-	p := &player{rig: newRig(t, factory, o), words: map[string]string{}}
+	p := &player{rig: newRig(t, factory, o), clock: clock, words: map[string]string{}}
 	for _, u := range users {
 		p.user(u[0], u[1], u[2])
 	}
@@ -209,12 +322,12 @@ func (p *player) play(section string) string {
 			if err != nil {
 				p.t.Fatal(err)
 			}
-			time.Sleep(pause)
+			p.advance(pause)
 		} else {
 			lines = append(lines, line)
 		}
 	}
-	synctest.Wait()
+	p.settle()
 	w := p.send(strings.Join(lines, "\n")+"\n\n"+strings.TrimSuffix(body, "\n"), user)
 	var out strings.Builder
 	fmt.Fprintf(&out, "HTTP/1.1 %d\n", w.Code)

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -52,6 +53,7 @@ func drivers() map[string]driverFactory {
 // signatures, rules, journal and driver are the real ones.
 type rig struct {
 	t         testing.TB
+	now       func() time.Time
 	journal   *journal.Journal
 	service   *controlplane.Service
 	directory *access.Directory
@@ -60,17 +62,21 @@ type rig struct {
 	seen      []Observation
 }
 
+// newRig makes a rig whose clock is o.Now, by default the system's.
 func newRig(t testing.TB, factory driverFactory, o controlplane.Options) *rig {
 	t.Helper()
 	ctx := context.Background()
+	if o.Now == nil {
+		o.Now = time.Now
+	}
 	drv := factory(t)
-	j, err := journal.Open(ctx, drv, journal.Options{})
+	j, err := journal.Open(ctx, drv, journal.Options{Now: o.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{t: t, journal: j, keys: map[string]*sigv4.Key{}}
+	r := &rig{t: t, now: o.Now, journal: j, keys: map[string]*sigv4.Key{}}
 	r.directory, err = access.Open(ctx, j, access.Options{
-		Root: access.Credentials{AccessKeyID: "AKIDROOT", Secret: popkv.NewSecret("root-secret")}, RootAccount: account,
+		Now: o.Now, Root: access.Credentials{AccessKeyID: "AKIDROOT", Secret: popkv.NewSecret("root-secret")}, RootAccount: account,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,7 +84,7 @@ func newRig(t testing.TB, factory driverFactory, o controlplane.Options) *rig {
 	r.keys[popkv.RootUser] = sigv4.NewKey("AKIDROOT", "root-secret")
 	r.keys["stranger"] = sigv4.NewKey("AKIDSTRANGER", "unknown")
 	r.service = controlplane.New(j, o)
-	r.handler = New(r.service, access.NewGate(r.directory, access.GateOptions{}), Options{
+	r.handler = New(r.service, access.NewGate(r.directory, access.GateOptions{Now: o.Now}), Options{
 		RequestID: func(*http.Request) string { return requestID },
 		Observe:   func(_ *http.Request, o Observation) { r.seen = append(r.seen, o) },
 	})
@@ -149,7 +155,7 @@ func (r *rig) sign(req *http.Request, body, user string) {
 	}
 	signed := sigv4.Request{Method: req.Method, Target: req.RequestURI, Host: req.Host, Header: req.Header}
 	signer := sigv4.Signer{Key: key, Algorithm: sigv4.SigV4, Service: service, Region: "us-east-1"}
-	if err := signer.Sign(&signed, sha256.Sum256([]byte(body)), now()); err != nil {
+	if err := signer.Sign(&signed, sha256.Sum256([]byte(body)), r.now()); err != nil {
 		r.t.Fatal(err)
 	}
 }

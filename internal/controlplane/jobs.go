@@ -183,7 +183,7 @@ func (s *Service) provision(ctx context.Context, id popkv.StoreID, j job) {
 	ctx, done := s.jobs.begin(ctx, id)
 	defer done()
 	log := s.o.Logger.With("store", id.String())
-	err := wait(ctx, time.UnixMilli(j.ReadyMS).Sub(s.o.Now()))
+	err := s.o.Until(ctx, time.UnixMilli(j.ReadyMS))
 	switch {
 	case err != nil:
 	case j.Source != "":

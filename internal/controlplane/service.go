@@ -40,6 +40,9 @@ type Options struct {
 	// DelayTransientStatuses keeps a new store PROVISIONING for that long, so
 	// that clients can try out their waiters.
 	DelayTransientStatuses time.Duration
+	// Until returns when Now shows t, or why ctx has ended; default: a timer.
+	// Where Now is not the system's clock, this waits for that clock.
+	Until func(ctx context.Context, t time.Time) error
 
 	// Source is where import documents are; without one a create with
 	// ImportSource is [popkv.Unsupported].
@@ -75,6 +78,10 @@ func New(j Journal, o Options) *Service {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Until == nil {
+		now := o.Now
+		o.Until = func(ctx context.Context, t time.Time) error { return wait(ctx, t.Sub(now())) }
 	}
 	if o.Rand == nil {
 		o.Rand = rand.Reader
