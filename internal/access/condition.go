@@ -43,9 +43,12 @@ func conditionKeys() []string {
 const tagKeyPrefix = "aws:ResourceTag/"
 
 // compileConditions reads a Condition element, in a fixed order.
-func compileConditions(element map[string]map[string]oneOrMany[scalar]) ([]condition, error) {
+func compileConditions(element block[block[oneOrMany[scalar]]]) ([]condition, error) {
 	var all []condition
 	for _, operator := range slices.Sorted(maps.Keys(element)) {
+		if len(element[operator]) == 0 {
+			return nil, fmt.Errorf("condition %s: there is no key", operator)
+		}
 		for _, key := range slices.Sorted(maps.Keys(element[operator])) {
 			c, err := compileCondition(operator, key, element[operator][key])
 			if err != nil {
@@ -144,6 +147,10 @@ func parseNetwork(value string) (netip.Prefix, error) {
 	network, err := netip.ParsePrefix(value)
 	if err != nil {
 		return network, fmt.Errorf("the value must be an address or a network like 203.0.113.0/24")
+	}
+	// Addresses are compared as IPv4 wherever they are that.
+	if mapped := network.Addr(); mapped.Is4In6() && network.Bits() >= 96 {
+		network = netip.PrefixFrom(mapped.Unmap(), network.Bits()-96)
 	}
 	return network.Masked(), nil
 }

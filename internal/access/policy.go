@@ -2,6 +2,7 @@ package access
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,9 +46,21 @@ type (
 		NotAction   oneOrMany[string]
 		Resource    oneOrMany[string]
 		NotResource oneOrMany[string]
-		Condition   map[string]map[string]oneOrMany[scalar]
+		Condition   block[block[oneOrMany[scalar]]]
 	}
 )
+
+// A block is an object that must not be null: a condition that says nothing
+// would hold for everyone.
+type block[T any] map[string]T
+
+// UnmarshalJSONFrom reads an object.
+func (b *block[T]) UnmarshalJSONFrom(in *jsontext.Decoder) error {
+	if in.PeekKind() == 'n' {
+		return fmt.Errorf("null is no condition: leave it out")
+	}
+	return json.UnmarshalDecode(in, (*map[string]T)(b))
+}
 
 type oneOrMany[T any] []T
 
@@ -105,7 +118,7 @@ func ParsePolicy(document []byte) (*Policy, error) {
 			}
 			return nil, popkv.Errorf(popkv.Invalid, "policy: %s: %s", where, err)
 		}
-		if slices.ContainsFunc(p.statements, func(other statement) bool { return other.name == compiled.name }) {
+		if s.Sid != "" && slices.ContainsFunc(d.Statement[:i], func(other statementJSON) bool { return other.Sid == s.Sid }) {
 			return nil, popkv.Errorf(popkv.Invalid, "policy: statement %d: its Sid is taken", i+1)
 		}
 		p.statements = append(p.statements, compiled)
@@ -113,14 +126,43 @@ func ParsePolicy(document []byte) (*Policy, error) {
 	return p, nil
 }
 
-// jsonProblem shortens a decoder's error to what a person needs.
+// jsonProblem shortens a decoder's error to what a person needs: where, and
+// what is wrong there, without the types that it would have been read into.
 func jsonProblem(err error) string {
+	var misfit *json.SemanticError
+	if errors.As(err, &misfit) {
+		where := "" // the document itself
+		if misfit.JSONPointer != "" {
+			where = string(misfit.JSONPointer) + ": "
+		}
+		switch {
+		case errors.Is(misfit.Err, json.ErrUnknownName):
+			return where + "this member is not known here"
+		case misfit.Err != nil:
+			return where + misfit.Err.Error()
+		}
+		return where + kindOf(misfit.JSONKind) + " does not belong here"
+	}
 	text := err.Error()
 	for _, prefix := range []string{"json: ", "jsontext: "} {
 		text = strings.TrimPrefix(text, prefix)
 	}
 	text, _, _ = strings.Cut(text, "\n")
 	return text
+}
+
+func kindOf(k jsontext.Kind) string {
+	switch k {
+	case '[':
+		return "a list"
+	case '{':
+		return "an object"
+	case '"':
+		return "a string"
+	case '0':
+		return "a number"
+	}
+	return k.String() // null, true, false
 }
 
 func (s *statementJSON) compile(number int) (out statement, err error) {

@@ -30,9 +30,9 @@ func TestPoliciesThatBreakARuleAreRefusedWithTheReason(t *testing.T) {
 		{`{"Version":"2012-10-17","Statement":[]}`, "there is no Statement"},
 		{`{"Statement":{` + ok + `}}`, "Version must be"},
 		{`{"Version":"2013-01-01","Statement":{` + ok + `}}`, "Version must be"},
-		{`{"version":"2012-10-17","Statement":{` + ok + `}}`, "unknown"},
+		{`{"version":"2012-10-17","Statement":{` + ok + `}}`, "/version: this member is not known"},
 		{`{"Version":"2012-10-17","Version":"2012-10-17","Statement":{` + ok + `}}`, "duplicate"},
-		{statementWith(ok + `,"Principal":"*"`), "Principal"},
+		{statementWith(ok + `,"Principal":"*"`), "policy: /Statement/0/Principal: this member is not known here"},
 		{statementWith(ok + `,"effect":"Deny"`), "effect"},
 		{statementWith(`"Effect":"allow","Action":"*","Resource":"*"`), "Effect must be"},
 		{statementWith(`"Effect":"Allow","Resource":"*"`), "neither Action nor NotAction"},
@@ -57,6 +57,12 @@ func TestPoliciesThatBreakARuleAreRefusedWithTheReason(t *testing.T) {
 		{statementWith(ok + `,"Condition":{"NullIfExists":{"aws:username":"true"}}`), "IfExists"},
 		{statementWith(ok + `,"Condition":{"StringEquals":{"aws:username":[]}}`), "no value"},
 		{statementWith(ok + `,"Condition":{"StringEquals":{"aws:username":{}}}`), "policy: "},
+		{statementWith(ok + `,"Condition":null`), "policy: /Statement/0/Condition: null is no condition"},
+		{statementWith(ok + `,"Condition":[]`), "policy: /Statement/0/Condition: a list does not belong here"},
+		{statementWith(ok + `,"Condition":{"StringEquals":null}`), "null is no condition"},
+		{statementWith(ok + `,"Condition":{"StringEquals":{}}`), "condition StringEquals: there is no key"},
+		{statementWith(ok + `,"Condition":{"StringEqualz":{}}`), "condition StringEqualz: there is no key"},
+		{statementWith(ok + `,"Condition":{"StringEquals":{"aws:username":[null]}}`), "policy: /Statement/0/Condition/StringEquals/aws:username/0: a value must be"},
 		{statementWith(ok + `,"Condition":{"StringEquals":{"aws:username":"${aws:username}"}}`), "policy variables"},
 		{statementWith(ok + `,"Condition":{"Bool":{"aws:SecureTransport":"yes"}}`), "true or false"},
 		{statementWith(ok + `,"Condition":{"Bool":{"aws:username":"true"}}`), "another key"},
@@ -70,6 +76,14 @@ func TestPoliciesThatBreakARuleAreRefusedWithTheReason(t *testing.T) {
 		if popkv.KindOf(err) != popkv.Invalid || err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%.120s\n\t%v; want Invalid and %q", c.document, err, c.want)
 		}
+	}
+}
+
+// A statement without a Sid goes by its number, which may be another's Sid.
+func TestASidMayBeANumber(t *testing.T) {
+	const ok = `"Effect":"Allow","Action":"*","Resource":"*"`
+	if _, err := ParsePolicy([]byte(`{"Version":"2012-10-17","Statement":[{"Sid":"2",` + ok + `},{` + ok + `}]}`)); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -188,6 +202,8 @@ func TestConditions(t *testing.T) {
 		{`"IpAddress":{"aws:SourceIp":["10.0.0.0/8","192.0.2.7"]}`, true},
 		{`"IpAddress":{"aws:SourceIp":"192.0.2.8"}`, false},
 		{`"IpAddress":{"aws:SourceIp":"::/0"}`, false},
+		{`"IpAddress":{"aws:SourceIp":"::ffff:192.0.2.0/120"}`, true},
+		{`"IpAddress":{"aws:SourceIp":"::ffff:192.0.3.0/120"}`, false},
 		{`"NotIpAddress":{"aws:SourceIp":["10.0.0.0/8","192.0.2.0/24"]}`, false},
 		{`"NotIpAddress":{"aws:SourceIp":"10.0.0.0/8"}`, true},
 		{`"DateLessThan":{"aws:CurrentTime":"2026-11-23T12:00:01Z"}`, true},
