@@ -42,7 +42,7 @@ func (h *Handler) authorize(r *http.Request, admitted *access.Admission, route r
 		if h.tags == nil {
 			return nil, nil
 		}
-		return h.tags(r.Context(), target.Store)
+		return h.tags(r.Context(), target.ARN())
 	}
 	resource := route.arn
 	if strings.ToLower(arn.Name) != arn.Name {

@@ -35,8 +35,10 @@ type Options struct {
 	// which is documented, instead of 400 ValidationException, which is
 	// observed (setting compat.stale_etag).
 	StaleETagConflict bool
-	// Tags returns a store's tags for policies that ask for them; nil: none.
-	Tags func(ctx context.Context, store popkv.StoreID) (map[string]string, error)
+	// Tags returns the tags of a store of that account for policies that ask
+	// for them. A store that does not exist there, or is another account's, has
+	// none. nil: no store has any.
+	Tags func(ctx context.Context, store popkv.ARN) (map[string]string, error)
 	// RequestID names a request in x-amzn-RequestId; nil: a random UUID.
 	RequestID func(r *http.Request) string
 	// Observe is told of every request after its answer; nil: nobody is.
@@ -64,8 +66,8 @@ type Observation struct {
 type Handler struct {
 	rules         Rules
 	gate          Gate
-	tags          func(context.Context, popkv.StoreID) (map[string]string, error)
-	maxBody       int64
+	tags          func(context.Context, popkv.ARN) (map[string]string, error)
+	limits        popkv.Limits
 	staleConflict bool
 	requestID     func(*http.Request) string
 	observe       func(*http.Request, Observation)
@@ -79,7 +81,7 @@ func New(rules Rules, gate Gate, o Options) *Handler {
 		rules:         rules,
 		gate:          gate,
 		tags:          o.Tags,
-		maxBody:       maxBody(o.Limits),
+		limits:        o.Limits,
 		staleConflict: o.StaleETagConflict,
 		requestID:     o.RequestID,
 		observe:       o.Observe,
@@ -114,10 +116,16 @@ const (
 	maxKeptBuffer = 64 << 10
 )
 
-// maxBody is the longest body of a write: the quota of an UpdateKeys, or what
-// one item needs with every character escaped where that is more.
-func maxBody(l popkv.Limits) int64 {
-	return max(l.UpdateBytes, 6*int64(l.ValueBytes)+maxNoBody)
+// maxBody is the longest body of a method: the quota of an UpdateKeys, and for
+// a PutKey no less than one item needs with every character escaped.
+func (h *Handler) maxBody(method string) int64 {
+	switch method {
+	case http.MethodPost:
+		return h.limits.UpdateBytes
+	case http.MethodPut:
+		return max(h.limits.UpdateBytes, 6*int64(h.limits.ValueBytes)+maxNoBody)
+	}
+	return maxNoBody
 }
 
 // ServeHTTP answers one request in one write.
@@ -147,11 +155,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve takes a request from its verification to its answer.
 func (h *Handler) serve(r *http.Request, a *answer, seen *Observation) error {
 	modelled := r.Method == http.MethodPut || r.Method == http.MethodPost
-	limit := int64(maxNoBody)
-	if modelled {
-		limit = h.maxBody
-	}
-	admitted, err := h.gate.Admit(r, access.ServiceDataPlane, limit)
+	admitted, err := h.gate.Admit(r, access.ServiceDataPlane, h.maxBody(r.Method))
 	if err != nil {
 		return overlong(r.Method, err)
 	}

@@ -101,7 +101,7 @@ func newRig(t testing.TB, factory driverFactory, o rigOptions) *rig {
 		t.Fatal(err)
 	}
 	if o.tags != nil {
-		options.Tags = func(context.Context, popkv.StoreID) (map[string]string, error) { return o.tags, nil }
+		options.Tags = func(context.Context, popkv.ARN) (map[string]string, error) { return o.tags, nil }
 	}
 	gate := access.NewGate(r.directory, access.GateOptions{Now: r.clock.now})
 	r.rules = dataplane.New(j, dataplane.Options{Limits: o.limits, Now: r.clock.now})

@@ -51,6 +51,24 @@ func TestBodiesAreBounded(t *testing.T) {
 	}
 }
 
+// The body of an UpdateKeys has its own quota, also where it is smaller than
+// the room for one value.
+func TestTheBodyOfABatchIsHeldToItsQuota(t *testing.T) {
+	s := start(t, func(c *config.Config) { c.Limits.UpdateBytes = 64 })
+	_, path := newStore(t, s, "s", noItems)
+	update := message{
+		method: "POST", target: path + "/keys", body: `{"Puts":[{"Key":"k","Value":"v"}]}`,
+		header: map[string]string{"If-Match": popkv.DataETag(2), "Content-Type": "application/json"},
+	}
+	for padding, want := range map[int]int{64 - len(update.body) + 1: http.StatusPaymentRequired, 64 - len(update.body): http.StatusBadRequest} {
+		m := update
+		m.body += strings.Repeat(" ", padding)
+		if got := send(t, s, m); got.status != want { // the ETag is stale
+			t.Errorf("a body of %d bytes: %v, want %d", len(m.body), got, want)
+		}
+	}
+}
+
 func TestChunkedBodiesAreRefused(t *testing.T) {
 	s := start(t, nil)
 	_, path := newStore(t, s, "s", noItems)

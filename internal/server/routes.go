@@ -80,13 +80,11 @@ func (s *Server) reportPanics(h http.Handler) http.Handler {
 	})
 }
 
-// tagsOf returns a store's tags for policies that ask for them.
-func (s *Server) tagsOf(ctx context.Context, store popkv.StoreID) (map[string]string, error) {
-	meta, err := s.journal.Meta(ctx, store)
-	if err != nil {
-		return nil, err
-	}
-	found, err := s.control.Resource(ctx, meta.Account, popkv.StoreARN(meta.Account, store).String())
+// tagsOf returns a store's tags for policies that ask for them. A store that
+// the ARN's account does not have is without tags, as if it did not exist: an
+// answer must not depend on another account's.
+func (s *Server) tagsOf(ctx context.Context, store popkv.ARN) (map[string]string, error) {
+	found, err := s.control.Resource(ctx, store.Account, store.String())
 	return found.Tags, err
 }
 
