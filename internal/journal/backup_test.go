@@ -129,7 +129,7 @@ func TestABackupWithAFlawIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEstate(t)
 		b, _ := backup(t, e.driver)
-		seed := rand.Uint64()
+		seed := newSeed(t)
 		dice := rand.New(rand.NewPCG(seed, 0))
 		flaws := map[string][]byte{
 			"nothing":         nil,

@@ -5,6 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -22,6 +25,20 @@ const (
 	account   = "123456789012"
 	principal = "arn:aws:iam::123456789012:root"
 )
+
+// newSeed differs from run to run; POPKV_SEED repeats the choices of another.
+func newSeed(t testing.TB) uint64 {
+	t.Helper()
+	seed := rand.Uint64()
+	if text := os.Getenv("POPKV_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("POPKV_SEED=%d", seed)
+	return seed
+}
 
 // newDriver returns a driver in memory that asks fault, which may be nil.
 func newDriver(fault func(memjournal.Call) memjournal.Fault) *memjournal.Driver {

@@ -118,7 +118,7 @@ func TestHistoriesWithLostAnswersAreLinearizable(t *testing.T) {
 		histories = 200
 	}
 	for range histories {
-		seed := rand.Uint64()
+		seed := newSeed(t)
 		if !t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) { checkHistory(t, seed) }) {
 			return
 		}

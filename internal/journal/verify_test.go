@@ -113,7 +113,7 @@ func TestVerifyFindsEveryFlippedBit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEstate(t)
 		all := stored(t, e.driver)
-		seed := rand.Uint64()
+		seed := newSeed(t)
 		dice := rand.New(rand.NewPCG(seed, 0))
 		for _, key := range some(all) {
 			for range 3 {

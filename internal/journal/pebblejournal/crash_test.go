@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -19,10 +20,17 @@ import (
 // long reports whether the heavy loops shall run, see HACKING.md.
 func long() bool { return os.Getenv("POPKV_TEST_LONG") != "" }
 
-// seed differs from run to run; a failing test prints it.
+// newSeed differs from run to run; POPKV_SEED repeats the choices of another.
 func newSeed(t testing.TB) uint64 {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	if text := os.Getenv("POPKV_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("POPKV_SEED=%d", seed)
 	return seed
 }
 
