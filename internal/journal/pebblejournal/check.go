@@ -23,12 +23,14 @@ type Report struct {
 	Bytes  int64 // of the tables
 }
 
-// Check reads every block of every file that the current state rests on, sums
-// up the keys and compares them with the root record and the witness. It
-// takes a consistent copy first, for which commits wait a moment, and which
-// needs little space. An [ErrDamaged] names the file or the batch. Values of records
-// and chunks are checked as blocks; that each store's are all there is for the
-// store's own hashes to say.
+// Check reads FORMAT, the witness and every block of every file that the
+// current state rests on, past the engine's caches, sums up the keys and
+// compares them with what the running driver and the witness know. It takes a
+// consistent copy first, for which commits wait a moment, and which needs
+// little space. An [ErrDamaged] names the file or the batch; any other error
+// says that the check could not go on. Values of records and chunks are checked
+// as blocks; that each store's are all there is for the store's own hashes to
+// say.
 func (d *Driver) Check(ctx context.Context) (report Report, err error) {
 	done, err := d.use()
 	if err != nil {
@@ -41,7 +43,10 @@ func (d *Driver) Check(ctx context.Context) (report Report, err error) {
 	case <-ctx.Done():
 		return Report{}, context.Cause(ctx)
 	}
-	seen, err := readWitness(d.fs, d.dir, d.id)
+	if err := d.space.check(0); err != nil {
+		return Report{}, err // the engine could not flush
+	}
+	seen, err := d.checkOutside()
 	if err != nil {
 		return Report{}, err
 	}
@@ -50,8 +55,12 @@ func (d *Driver) Check(ctx context.Context) (report Report, err error) {
 		return Report{}, err
 	}
 	defer func() { err = errors.Join(err, d.fs.RemoveAll(dir)) }()
-	if err := d.latch.run(func() error { return d.copyEngine(dir) }); err != nil {
-		return Report{}, fmt.Errorf("copy the engine: %w", err)
+	var known mark
+	if err := d.latch.run(func() (err error) { known, err = d.copyEngine(dir); return err }); err != nil {
+		if cause := d.latch.cause(); cause != nil {
+			return Report{}, fmt.Errorf("%w: %w", journal.ErrFailed, cause)
+		}
+		return Report{}, damaged(fmt.Errorf("copy the engine: %w", err))
 	}
 	names, err := d.fs.List(dir)
 	if err != nil {
@@ -75,20 +84,39 @@ func (d *Driver) Check(ctx context.Context) (report Report, err error) {
 	if err == nil {
 		err = compare(head, seen)
 	}
+	if err == nil && head.mark() != known {
+		err = fmt.Errorf("%w: the files end at batch %d, but the last one is %d, or they differ", ErrDamaged, head.sequence, known.sequence)
+	}
 	report.Batch = head.sequence
 	return report, err
 }
 
-// copyEngine makes a consistent copy of the engine's files in dir. Commits wait
-// for it, because a log that grows while it is copied looks damaged; it has
-// been flushed before, so there is little of it.
-func (d *Driver) copyEngine(dir string) error {
+// checkOutside reads the files beside the engine, and returns what the witness
+// has seen.
+func (d *Driver) checkOutside() (mark, error) {
+	id, found, err := readFormat(d.fs, d.dir)
+	switch {
+	case err != nil:
+		return mark{}, err
+	case !found:
+		return mark{}, fmt.Errorf("%w: %s is missing", ErrDamaged, formatName)
+	case id != d.id:
+		return mark{}, fmt.Errorf("%w: %s is of another directory", ErrDamaged, formatName)
+	}
+	return d.readWitness()
+}
+
+// copyEngine makes a consistent copy of the engine's files in dir, and returns
+// the mark of its last batch. Commits wait for it, because a log that grows
+// while it is copied looks damaged; it has been flushed before, so there is
+// little of it.
+func (d *Driver) copyEngine(dir string) (mark, error) {
 	if err := d.db.Flush(); err != nil {
-		return err
+		return mark{}, err
 	}
 	d.write.Lock()
 	defer d.write.Unlock()
-	return d.db.Checkpoint(dir, pebble.WithFlushedWAL())
+	return d.write.head.mark(), d.db.Checkpoint(dir, pebble.WithFlushedWAL())
 }
 
 // checkTable reads a table from disk, past all caches.

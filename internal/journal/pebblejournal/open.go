@@ -131,10 +131,7 @@ func (d *Driver) openEngine(dir string, o *pebble.Options) (*pebble.DB, error) {
 // Only then may it be opened for writing: that deletes the tables which a
 // damaged manifest does not name.
 func (d *Driver) verify() (root, error) {
-	seen, err := readWitness(d.fs, d.dir, d.id)
-	if oserror.IsNotExist(err) {
-		err = fmt.Errorf("%w: %s is missing", ErrDamaged, witnessName)
-	}
+	seen, err := d.readWitness()
 	if err != nil && !d.o.noWitness {
 		return root{}, err
 	}
@@ -146,6 +143,14 @@ func (d *Driver) verify() (root, error) {
 		return head, nil
 	}
 	return head, compare(head, seen)
+}
+
+func (d *Driver) readWitness() (mark, error) {
+	seen, err := readWitness(d.fs, d.dir, d.id)
+	if oserror.IsNotExist(err) {
+		err = fmt.Errorf("%w: %s is missing", ErrDamaged, witnessName)
+	}
+	return seen, err
 }
 
 // compare says whether the engine holds all that the witness has seen.
