@@ -61,12 +61,20 @@ func readRecorded(t *testing.T, file string) []recorded {
 	return all
 }
 
-// keep stores the credentials of a case as an access key of ann.
-func (w *world) keep(c recorded) {
+// credentials are what a case was signed with.
+func (c recorded) credentials() [3]string { return [3]string{c.AccessKey, c.SecretKey, c.SessionToken} }
+
+// keep stores the credentials of a case as an access key of ann, in the place
+// of those that another case had under the same id.
+func (w *replayer) keep(c recorded) {
 	w.t.Helper()
-	if _, there := w.current.Load().keys[c.AccessKey]; there {
+	if w.kept == nil {
+		w.kept = map[string][3]string{}
+	}
+	if w.kept[c.AccessKey] == c.credentials() {
 		return
 	}
+	w.kept[c.AccessKey] = c.credentials()
 	r := keyRecord{ID: c.AccessKey, Account: account, User: "ann", Revision: 1}
 	r.Sealed = w.data.seal(w.o.Rand, []byte(c.SecretKey), r.associated())
 	if c.SessionToken != "" {
@@ -83,17 +91,43 @@ func (w *world) keep(c recorded) {
 	w.reopen()
 }
 
-// replay sends the recorded bytes through net/http's reader and the gate.
-func (w *world) replay(c recorded) error {
+// A replayer plays recorded requests to a server that goes by the hosts that
+// the captures went to.
+type replayer struct {
+	*world
+	names []string
+	kept  map[string][3]string // credentials by access key id
+}
+
+func newReplayer(t *testing.T, captures []recorded) *replayer {
+	w := &replayer{world: newWorld(t)}
+	for _, c := range captures {
+		r, err := c.request(t)
+		if err != nil {
+			t.Fatalf("%s: %v", c.ID, err)
+		}
+		host := hostOf(r.Host)
+		w.names = append(w.names, strings.TrimPrefix(host, labelOf(host)+"."))
+	}
+	return w
+}
+
+// request is the recorded request as net/http reads it.
+func (c recorded) request(t *testing.T) (*http.Request, error) {
 	raw, err := base64.StdEncoding.DecodeString(c.RawB64)
 	if err != nil {
-		w.t.Fatal(err)
+		t.Fatal(err)
 	}
-	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(string(raw))))
+	return http.ReadRequest(bufio.NewReader(strings.NewReader(string(raw))))
+}
+
+// replay sends the recorded bytes through net/http's reader and the gate.
+func (w *replayer) replay(t *testing.T, c recorded) error {
+	r, err := c.request(t)
 	if err != nil {
 		return err
 	}
-	a, err := w.gate(GateOptions{Names: []string{"kvs.example.test"}}).Admit(r, ServiceDataPlane, 3<<20)
+	a, err := w.gate(GateOptions{Names: w.names}).Admit(r, ServiceDataPlane, 3<<20)
 	if err == nil {
 		a.Release()
 	}
@@ -101,32 +135,34 @@ func (w *world) replay(c recorded) error {
 }
 
 func TestVectorsRecordedRequestsPassTheGate(t *testing.T) {
-	w := newWorld(t)
-	for _, c := range readRecorded(t, "captures.jsonl") {
+	captures := readRecorded(t, "captures.jsonl")
+	w := newReplayer(t, captures)
+	for _, c := range captures {
 		w.keep(c)
-		raw, _ := base64.StdEncoding.DecodeString(c.RawB64)
-		_, date, _ := strings.Cut(strings.ToLower(string(raw)), "\r\nx-amz-date: ")
-		at, err := time.Parse("20060102t150405z", date[:16])
+		r, err := c.request(t)
 		if err != nil {
-			t.Fatal(err)
+			t.Fatalf("%s: %v", c.ID, err)
 		}
-		w.now = at
-		if err := w.replay(c); err != nil {
+		if w.now, err = time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date")); err != nil {
+			t.Fatalf("%s: %v", c.ID, err)
+		}
+		if err := w.replay(t, c); err != nil {
 			t.Errorf("%s: %v", c.ID, err)
 		}
 	}
 }
 
 func TestVectorsForgedRequestsStopAtTheGate(t *testing.T) {
-	w := newWorld(t)
-	for _, c := range readRecorded(t, "mutations.jsonl") {
+	mutations := readRecorded(t, "mutations.jsonl")
+	w := newReplayer(t, readRecorded(t, "captures.jsonl"))
+	for _, c := range mutations {
 		w.keep(c)
 		at, err := time.Parse("20060102T150405Z", c.SignedAt)
 		if err != nil {
 			t.Fatal(err)
 		}
 		w.now = at.Add(time.Duration(c.EvaluateAtOffsetSeconds) * time.Second)
-		if err := w.replay(c); (err == nil) != (c.Expect == "accept") && c.Expect != "policy" {
+		if err := w.replay(t, c); (err == nil) != (c.Expect == "accept") && c.Expect != "policy" {
 			t.Errorf("%s: %v, want %s: %s", c.ID, err, c.Expect, c.Why)
 		}
 	}

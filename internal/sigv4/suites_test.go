@@ -108,8 +108,8 @@ func (c *suiteCase) checkPublicKey(t *testing.T) {
 // checkForm reads the signed request and compares everything that is made from
 // it; then it asks the whole verifier.
 func (c *suiteCase) checkForm(t *testing.T, form string) {
-	m := parseRaw(t, c.read(t, form+"-signed-request.txt"))
-	m.Body = parseRaw(t, c.read(t, "request.txt")).Body
+	m := mustParse(t, c.read(t, form+"-signed-request.txt"))
+	m.Body = mustParse(t, c.read(t, "request.txt")).Body
 	if c.context.OmitSessionToken { // was added after signing
 		delete(m.Header, "X-Amz-Security-Token")
 		m.Target = withoutParam(m.Target, "X-Amz-Security-Token")
@@ -165,7 +165,7 @@ func (c *suiteCase) checkRules(t *testing.T, form string, m *rawMessage) {
 
 // checkSigning makes the signature anew from the unsigned request.
 func (c *suiteCase) checkSigning(t *testing.T) {
-	m := parseRaw(t, c.read(t, "request.txt"))
+	m := mustParse(t, c.read(t, "request.txt"))
 	body := hashOf(string(m.Body))
 	if c.context.SignBody {
 		m.Header["X-Amz-Content-Sha256"] = []string{hex.EncodeToString(body[:])}
