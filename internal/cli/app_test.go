@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"io"
 	"strings"
 	"testing"
 )
@@ -42,6 +43,9 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"an endpoint that is no URL", "store ls --endpoint localhost:8080", "is not a URL such as http://localhost:8080"},
 		{"an ARN in place of a name", "store rm arn:x --endpoint http://x", "by its name"},
 		{"a key that is not UTF-8", "key put s \xff v --endpoint http://x", "not valid UTF-8"},
+		{"reading an empty key", "key get s  --endpoint http://x", "a key is not empty"},
+		{"writing an empty key", "key put s  v --endpoint http://x", "a key is not empty"},
+		{"deleting an empty key", "key rm s k  --endpoint http://x", "a key is not empty"},
 		{"a value that is not UTF-8", "key put s k \xff --endpoint http://x", "not valid UTF-8"},
 		{"an unknown setting", "config show --lsiten x", "unknown flag: --lsiten"},
 		{"settings that do not fit together", "config show", "POPKV_ACCOUNT_ID"},
@@ -54,6 +58,23 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 				t.Errorf("exit code %d, want %d; stderr %q, want %q in it", got.code, exitUsage, got.stderr, c.want)
 			}
 		})
+	}
+}
+
+// An interrupt ends a command that waits for stdin: a terminal has no end.
+func TestAnInterruptEndsTheWaitForStdin(t *testing.T) {
+	stdin, typed := io.Pipe()
+	defer typed.Close()
+	for _, args := range []string{"key put s k - --endpoint http://x", "policy put ann p --endpoint http://x"} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		var stderr bytes.Buffer
+		a := &app{stdin: stdin, stdout: io.Discard, stderr: &stderr}
+		root := a.root()
+		root.SetArgs(strings.Fields(args))
+		interrupt()
+		if code := a.exit(ctx, root.ExecuteContext(ctx)); code != exitInterrupted {
+			t.Errorf("popkv %s: exit code %d, want %d; stderr %q", args, code, exitInterrupted, stderr.String())
+		}
 	}
 }
 

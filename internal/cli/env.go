@@ -101,7 +101,10 @@ func (l localServer) labelled() string { return l.account + "." + l.endpoint.Hos
 
 // A variable is one line of `popkv env`: a value, a reference to another
 // variable, or, with neither, the removal of the variable.
-type variable struct{ name, value, reference string }
+type variable struct {
+	name, value, reference string
+	emptyDiffers           bool // for clients, empty is not the same as not set
+}
 
 // variables returns what AWS clients need. AWS_DEFAULT_REGION is for boto3 and
 // the AWS CLI v1, AWS_REGION for everyone else (observed).
@@ -116,6 +119,9 @@ func (a *app) variables(l localServer, proxy bool) []variable {
 		{name: "AWS_DEFAULT_REGION", value: signingRegion},
 	}
 	vars = append(vars, a.keyVariables(l.config)...)
+	// A profile goes before the key in some clients (JavaScript: measured), and
+	// one that does not exist stops the others.
+	vars = append(vars, variable{name: "AWS_PROFILE", emptyDiffers: true})
 	if proxy {
 		vars = append(vars,
 			variable{name: "HTTP_PROXY", value: endpoint}, variable{name: "http_proxy", value: endpoint},
@@ -170,6 +176,9 @@ func (v variable) line(shell string) string {
 	case "dotenv":
 		if v.reference != "" {
 			return "# " + v.name + ": the value of " + v.reference
+		}
+		if v.value == "" && v.emptyDiffers {
+			return "# " + v.name + ": not set"
 		}
 		return v.name + "=" + v.value
 	}

@@ -11,7 +11,7 @@ func TestEnvGivesTheVariablesOfDev(t *testing.T) {
 	for _, line := range []string{
 		"POPKV_ENDPOINT=http://localhost:8080", "AWS_ENDPOINT_URL_CLOUDFRONT=http://localhost:8080",
 		"AWS_ENDPOINT_URL_CLOUDFRONT_KEYVALUESTORE=http://localhost:8080", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test",
-		"AWS_SESSION_TOKEN=", "HTTP_PROXY=http://localhost:8080", "AWS_DEFAULT_REGION=us-east-1",
+		"AWS_SESSION_TOKEN=", "HTTP_PROXY=http://localhost:8080", "AWS_DEFAULT_REGION=us-east-1", "# AWS_PROFILE: not set",
 	} {
 		if !strings.Contains("\n"+got.stdout, "\n"+line+"\n") {
 			t.Errorf("no line %s in %s", line, got.stdout)
@@ -27,6 +27,15 @@ func TestEnvFollowsTheServersSettings(t *testing.T) {
 	got = runApp(t, []string{"POPKV_ENDPOINT=https://kvs.example.com"}, "", "env", "--shell", "fish")
 	if !strings.Contains(got.stdout, "set -gx POPKV_ENDPOINT 'https://kvs.example.com'\n") {
 		t.Error(got.stdout)
+	}
+}
+
+// In a shell with a profile some clients would sign with that one's key.
+func TestEnvTakesTheProfileAway(t *testing.T) {
+	for shell, want := range map[string]string{"sh": "unset AWS_PROFILE", "fish": "set -e AWS_PROFILE", "powershell": "$env:AWS_PROFILE = $null"} {
+		if got := runApp(t, nil, "", "env", "--shell", shell); !strings.Contains("\n"+got.stdout, "\n"+want+"\n") {
+			t.Errorf("%s: no line %s in %s", shell, want, got.stdout)
+		}
 	}
 }
 

@@ -67,6 +67,9 @@ func (k *keyCommand) get() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "get STORE KEY", Short: "Print the value of a key", Args: exactly(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkKeys(cmd, args[1]); err != nil {
+				return err
+			}
 			c, arn, err := k.open(cmd, args[0])
 			if err != nil {
 				return err
@@ -80,6 +83,9 @@ func (k *keyCommand) get() *cobra.Command {
 			case raw:
 				_, err = io.WriteString(k.app.stdout, value)
 			case k.out.String() == "table":
+				if isTerminal(k.app.stdout) {
+					value = readable(value)
+				}
 				_, err = fmt.Fprintln(k.app.stdout, value)
 			default:
 				err = one(k.out, itemRow{args[1], value})
@@ -103,12 +109,12 @@ The store's ETag is read first, and again when another writer was faster;
 --if-match writes only if the ETag is the one you saw.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			key := args[1]
+			if err := checkKeys(cmd, key); err != nil {
+				return err
+			}
 			value, err := k.app.value(cmd, args[2])
 			if err != nil {
 				return err
-			}
-			if !utf8.ValidString(key) {
-				return usagef(cmd, "the key is not valid UTF-8")
 			}
 			return k.write(cmd, args[0], ifMatch, "putting key "+printable(key), func(ctx context.Context, c *clients, arn, etag string) (writeRow, error) {
 				out, err := c.kvs.PutKey(ctx, &kvs.PutKeyInput{KvsARN: &arn, Key: &key, Value: &value, IfMatch: &etag})
@@ -123,11 +129,24 @@ The store's ETag is read first, and again when another writer was faster;
 	return cmd
 }
 
+// checkKeys refuses what cannot be a key anywhere.
+func checkKeys(cmd *cobra.Command, keys ...string) error {
+	for _, key := range keys {
+		if key == "" {
+			return usagef(cmd, "a key is not empty")
+		}
+		if !utf8.ValidString(key) {
+			return usagef(cmd, "the key is not valid UTF-8")
+		}
+	}
+	return nil
+}
+
 // value reads the value that a command line names.
 func (a *app) value(cmd *cobra.Command, arg string) (string, error) {
 	value := arg
 	if arg == "-" {
-		b, err := io.ReadAll(a.stdin)
+		b, err := readAll(cmd.Context(), a.stdin)
 		if err != nil {
 			return "", during(err, "read stdin")
 		}
@@ -145,6 +164,26 @@ func (a *app) value(cmd *cobra.Command, arg string) (string, error) {
 	return value, nil
 }
 
+// readAll reads r to its end, or until ctx ends: a terminal may have none. The
+// read then goes on for as long as the program does.
+func readAll(ctx context.Context, r io.Reader) ([]byte, error) {
+	type result struct {
+		b   []byte
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		b, err := io.ReadAll(r)
+		done <- result{b, err}
+	}()
+	select {
+	case got := <-done:
+		return got.b, got.err
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 func (k *keyCommand) rm() *cobra.Command {
 	var ifMatch string
 	cmd := &cobra.Command{
@@ -152,6 +191,9 @@ func (k *keyCommand) rm() *cobra.Command {
 		Long: `Delete keys. Several keys are deleted in one step: all or none. A key that does
 not exist is no error.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkKeys(cmd, args[1:]...); err != nil {
+				return err
+			}
 			what := "deleting key " + printable(args[1])
 			if len(args) > 2 {
 				what = fmt.Sprintf("deleting %d keys", len(args)-1)

@@ -175,10 +175,15 @@ func (o *output) print(t table.Writer) error {
 
 // printable makes text safe for one line of a terminal: control characters,
 // which could move the cursor or hide text, are written as escapes.
-func printable(s string) string {
+func printable(s string) string { return escapeAllBut(s, "") }
+
+// readable makes text safe for a terminal and keeps its lines.
+func readable(s string) string { return escapeAllBut(s, "\n\t") }
+
+func escapeAllBut(s, kept string) string {
 	var b strings.Builder
 	for _, r := range s {
-		if unicode.IsPrint(r) {
+		if unicode.IsPrint(r) || strings.ContainsRune(kept, r) {
 			b.WriteRune(r)
 			continue
 		}

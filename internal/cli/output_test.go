@@ -48,3 +48,10 @@ func TestColourIsForTerminalsOnly(t *testing.T) {
 		t.Errorf("no colour when asked: %q, %v", b.String(), err)
 	}
 }
+
+func TestAValueOnATerminalKeepsItsLinesAndNothingElse(t *testing.T) {
+	if got, want := readable("a\tb\n\x1b[31mé\u202e\r"), `a	b
+\x1b[31mé\u202e\r`; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

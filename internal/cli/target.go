@@ -143,6 +143,9 @@ func (f *targetFlags) credentials(ctx context.Context, t target) (aws.Config, er
 		return aws.Config{}, err
 	}
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		if ctx.Err() != nil {
+			return aws.Config{}, ctx.Err()
+		}
 		return aws.Config{}, codedError{exitAuth, errors.New(noCredentials(t, err))}
 	}
 	return cfg, nil
