@@ -18,7 +18,7 @@ type ImportProgress struct {
 	Bytes  int64 // of the document, read so far
 	Items  int   // read so far
 	Done   bool
-	Reason string        // of a failure; only when Done
+	Reason string        // of a failure, or why there is no outcome (the store was deleted); only when Done
 	Took   time.Duration // since the reading began; only when Done
 }
 
@@ -38,28 +38,31 @@ func (s *Service) importInto(ctx context.Context, log *slog.Logger, id popkv.Sto
 	last := ImportProgress{Store: id}
 	log.Info("import started", "source", j.Source, "attempt", j.Attempts)
 	snap, failure := s.load(ctx, log, id, j, &last)
-	if ctx.Err() != nil {
-		return context.Cause(ctx) // deleted or shutting down: no failure of the document
-	}
-	var err error
-	if failure == nil {
-		err = s.fill(ctx, log, id, j.Principal, snap)
-	} else {
-		err = s.giveUp(ctx, log, id, failure)
-	}
-	if err != nil {
-		return err
-	}
+	err := s.conclude(ctx, log, id, j, snap, failure)
 	last.Done, last.Took = true, s.o.Now().Sub(begin)
 	log = log.With("bytes", last.Bytes, "items", last.Items, "duration_ms", last.Took.Milliseconds())
-	if failure == nil {
-		log.Info("import finished")
-	} else {
+	switch {
+	case err != nil:
+		last.Reason = err.Error()
+	case failure != nil:
 		last.Reason = string(s3import.ReasonOf(failure))
 		log.Warn("import failed", "err", failure)
+	default:
+		log.Info("import finished")
 	}
 	s.o.Progress(last)
-	return nil
+	return err
+}
+
+// conclude makes of the store what the reading came to.
+func (s *Service) conclude(ctx context.Context, log *slog.Logger, id popkv.StoreID, j job, snap *snapshot.Snapshot, failure error) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx) // deleted or shutting down: no failure of the document
+	case failure != nil:
+		return s.giveUp(ctx, log, id, failure)
+	}
+	return s.fill(ctx, log, id, j.Principal, snap)
 }
 
 // fill makes the store READY with the items of snap.
@@ -69,10 +72,14 @@ func (s *Service) fill(ctx context.Context, log *slog.Logger, id popkv.StoreID, 
 			return s.settle(tx, id, popkv.Ready)
 		})
 	})
-	if popkv.KindOf(err) == popkv.WrongState {
-		// Nothing is left to do, because it was deleted, or because an attempt
-		// whose outcome was unknown did succeed.
-		if meta, metaErr := s.j.Meta(ctx, id); metaErr == nil && meta.Status == popkv.Ready {
+	return s.unless(ctx, err, id, popkv.Ready)
+}
+
+// unless returns err of a step that was to make the store that status, unless
+// it is that: an attempt whose outcome was unknown did succeed.
+func (s *Service) unless(ctx context.Context, err error, id popkv.StoreID, status popkv.Status) error {
+	if errors.Is(err, errTaken) || popkv.KindOf(err) == popkv.WrongState {
+		if meta, metaErr := s.j.Meta(ctx, id); metaErr == nil && meta.Status == status {
 			return nil
 		}
 	}
@@ -81,7 +88,7 @@ func (s *Service) fill(ctx context.Context, log *slog.Logger, id popkv.StoreID, 
 
 // giveUp makes the store IMPORT_FAILURE and says why.
 func (s *Service) giveUp(ctx context.Context, log *slog.Logger, id popkv.StoreID, failure error) error {
-	return s.persist(ctx, log, func() error {
+	err := s.persist(ctx, log, func() error {
 		return s.j.Catalog(ctx, func(tx *journal.Tx) error {
 			if err := s.settle(tx, id, popkv.ImportFailure); err != nil {
 				return err
@@ -89,6 +96,7 @@ func (s *Service) giveUp(ctx context.Context, log *slog.Logger, id popkv.StoreID
 			return tx.SetStatus(id, popkv.ImportFailure, string(s3import.ReasonOf(failure)))
 		})
 	})
+	return s.unless(ctx, err, id, popkv.ImportFailure)
 }
 
 // load reads the document into a snapshot. Its errors are the document's, but

@@ -269,7 +269,8 @@ func TestDeleteEndsTheImport(t *testing.T) {
 		if ended != errDeleted {
 			t.Errorf("the reading ended with %v", ended)
 		}
-		if p := seen.last(); p.Done {
+		// Whoever counts the imports that run hears of the end.
+		if p := seen.last(); !p.Done || p.Reason != errDeleted.Error() {
 			t.Errorf("the import ended with %+v", p)
 		}
 		if _, err := w.j.Meta(t.Context(), old.ID); popkv.KindOf(err) != popkv.WrongState {
@@ -462,44 +463,98 @@ func provisionWithFault(t *testing.T, at int, fault memjournal.Fault) (tried boo
 // A create in doubt may have made a store, which this process brings to READY
 // all the same; and an import whose end was in doubt is known to have ended.
 func TestProvisioningInDoubtEnds(t *testing.T) {
-	for at := int32(1); at <= 3; at++ {
-		synctest.Test(t, func(t *testing.T) {
-			var commits atomic.Int32
-			var armed, bright atomic.Bool
-			drv := memjournal.New(memjournal.Options{Fault: func(c memjournal.Call) memjournal.Fault {
-				if c.Method != "Commit" || !armed.Load() || bright.Load() {
-					return memjournal.NoFault
+	for key, want := range map[string]struct {
+		commits int32
+		status  popkv.Status
+		reason  s3import.Reason
+	}{
+		"x":       {3, popkv.Ready, ""},
+		"missing": {2, popkv.ImportFailure, s3import.Unreadable},
+	} {
+		for at := int32(1); at <= want.commits; at++ {
+			synctest.Test(t, func(t *testing.T) {
+				var commits atomic.Int32
+				var armed, bright atomic.Bool
+				drv := memjournal.New(memjournal.Options{Fault: func(c memjournal.Call) memjournal.Fault {
+					if c.Method != "Commit" || !armed.Load() || bright.Load() {
+						return memjournal.NoFault
+					}
+					switch n := commits.Add(1); {
+					case n < at:
+						return memjournal.NoFault
+					case n == at:
+						return memjournal.UnknownApplied
+					}
+					return memjournal.UnknownLost
+				}})
+				var seen progress
+				w := start(t, drv, Options{Progress: seen.add, Source: &documents{texts: map[string]string{"x": twoItems}}})
+				armed.Store(true)
+				_, err := w.Create(t.Context(), root, NewStore{Name: "s", Import: importOf(key)})
+				if at == 1 && popkv.KindOf(err) != popkv.Unavailable || at > 1 && err != nil {
+					t.Errorf("create in the dark: %v", err)
 				}
-				switch n := commits.Add(1); {
-				case n < at:
-					return memjournal.NoFault
-				case n == at:
-					return memjournal.UnknownApplied
+				time.Sleep(10 * time.Second)
+				bright.Store(true)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if commits.Load() < at {
+					t.Errorf("only %d commits", commits.Load())
 				}
-				return memjournal.UnknownLost
-			}})
-			var seen progress
-			w := start(t, drv, Options{Progress: seen.add, Source: &documents{texts: map[string]string{"x": twoItems}}})
-			armed.Store(true)
-			_, err := w.Create(t.Context(), root, NewStore{Name: "s", Import: importOf("x")})
-			if at == 1 && popkv.KindOf(err) != popkv.Unavailable || at > 1 && err != nil {
-				t.Errorf("create in the dark: %v", err)
-			}
-			time.Sleep(10 * time.Second)
-			bright.Store(true)
-			time.Sleep(time.Minute)
-			synctest.Wait()
-			if commits.Load() < at {
-				t.Errorf("only %d commits", commits.Load())
-			}
-			if s := w.describe("s"); s.Status != popkv.Ready || s.Version != 2 {
-				t.Errorf("dark from commit %d: %+v", at, s)
-			}
-			if p := seen.last(); !p.Done || p.Reason != "" {
-				t.Errorf("dark from commit %d: progress %+v", at, p)
-			}
-			w.audit()
-			w.stop()
+				if s := w.describe("s"); s.Status != want.status || s.Version != 2 {
+					t.Errorf("%s, dark from commit %d: %+v", key, at, s)
+				}
+				if p := seen.last(); !p.Done || p.Reason != string(want.reason) {
+					t.Errorf("%s, dark from commit %d: progress %+v", key, at, p)
+				}
+				w.audit()
+				w.stop()
+			})
+		}
+	}
+}
+
+// A process that takes a job up and never hears whether it did works on it all
+// the same.
+func TestJobTakenUpInDoubtEnds(t *testing.T) {
+	for name, first := range map[string]memjournal.Fault{"applied": memjournal.UnknownApplied, "lost": memjournal.UnknownLost} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var armed atomic.Bool
+				var takes atomic.Int32
+				drv := memjournal.New(memjournal.Options{Fault: func(c memjournal.Call) memjournal.Fault {
+					if !armed.Load() || c.Method != "Commit" {
+						return memjournal.NoFault
+					}
+					for _, op := range c.Txn.Ops {
+						if op.Kind == journal.Put && strings.HasPrefix(op.Key, journal.ImportJobPrefix()) {
+							if takes.Add(1) == 1 {
+								return first
+							}
+							return memjournal.UnknownLost
+						}
+					}
+					return memjournal.NoFault
+				}})
+				source := &documents{texts: map[string]string{"x": twoItems}}
+				w := start(t, drv, Options{DelayTransientStatuses: time.Second, Source: source})
+				w.create(NewStore{Name: "s", Import: importOf("x")})
+				w.stop()
+				armed.Store(true)
+				w = start(t, drv, Options{Source: source})
+				time.Sleep(10 * time.Second)
+				armed.Store(false)
+				time.Sleep(time.Minute)
+				synctest.Wait()
+				if takes.Load() < 2 {
+					t.Errorf("the job was taken up %d times", takes.Load())
+				}
+				if s := w.describe("s"); s.Status != popkv.Ready || s.Version != 2 {
+					t.Errorf("%+v", s)
+				}
+				w.audit()
+				w.stop()
+			})
 		})
 	}
 }
@@ -516,12 +571,16 @@ func TestFailingDocumentSurvivesEveryFault(t *testing.T) {
 					}
 					return memjournal.NoFault
 				}})
-				w := start(t, drv, Options{Source: &documents{open: func(context.Context, s3import.Location) { armed.Store(true) }}})
+				var seen progress
+				w := start(t, drv, Options{Progress: seen.add, Source: &documents{open: func(context.Context, s3import.Location) { armed.Store(true) }}})
 				s := w.create(NewStore{Name: "s", Import: importOf("missing")})
 				time.Sleep(time.Minute)
 				synctest.Wait()
 				if m := w.meta(s); m.Status != popkv.ImportFailure {
 					t.Errorf("fault %d at commit %d: %s", fault, at, m.Status)
+				}
+				if p := seen.last(); !p.Done || p.Reason != string(s3import.Unreadable) {
+					t.Errorf("fault %d at commit %d: progress %+v", fault, at, p)
 				}
 				w.audit()
 				w.stop()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -55,8 +56,10 @@ func newJobs(owner string, concurrent int) *jobs {
 	}
 }
 
+// add hands a job to Run, in place of the same store's if that has not begun.
 func (js *jobs) add(id popkv.StoreID, j job) {
 	js.mu.Lock()
+	js.added = slices.DeleteFunc(js.added, func(s started) bool { return s.id == id })
 	js.added = append(js.added, started{id, j})
 	js.mu.Unlock()
 	select {
@@ -150,10 +153,14 @@ func (s *Service) adopt(ctx context.Context) error {
 		if errors.Is(err, errTaken) {
 			continue
 		}
+		// Where the outcome is unknown the job may be this process's by now, and
+		// the next look would pass it over.
+		if err == nil || popkv.KindOf(err) == popkv.Unavailable {
+			s.jobs.add(id, taken)
+		}
 		if err != nil {
 			return err
 		}
-		s.jobs.add(id, taken)
 	}
 	return nil
 }
