@@ -277,7 +277,11 @@ func readAssociations(config *element) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if quantity != strconv.Itoa(len(items)) {
+	n, err := strconv.Atoi(strings.TrimSpace(quantity))
+	if err != nil {
+		return nil, malformed("the Quantity of KeyValueStoreAssociations is not a number", nil)
+	}
+	if n != len(items) {
 		return nil, popkv.Errorf(popkv.Invalid, "the Quantity of KeyValueStoreAssociations is not the number of Items")
 	}
 	var arns []string

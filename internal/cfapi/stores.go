@@ -1,6 +1,7 @@
 package cfapi
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -172,12 +173,13 @@ func (c *call) page() (marker string, maxItems int, err error) {
 		if err != nil {
 			return "", 0, err
 		}
-		// Only digits: no sign, which Atoi would take.
-		n, err := strconv.ParseUint(text, 10, 31)
-		if err != nil || n == 0 {
+		// Only digits: no sign, which Atoi would take. One that is too large for
+		// any integer is still only more than the maximum.
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil && !errors.Is(err, strconv.ErrRange) || n == 0 {
 			return "", 0, popkv.Errorf(popkv.Invalid, "MaxItems is not a positive number")
 		}
-		maxItems = int(n)
+		maxItems = int(min(n, controlplane.MaxItems))
 	}
 	return marker, maxItems, nil
 }

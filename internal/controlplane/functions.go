@@ -24,6 +24,11 @@ const (
 	maxStoreARN        = 85
 )
 
+// maxStoredCode is the longest code, in bytes, that storage can hold whatever
+// the quota is: both stages of a function, in base64 and with their comments and
+// tags, are one record and go into one transaction.
+const maxStoredCode = journal.MaxTxnBytes * 5 / 16
+
 // A FunctionConfig is what a function is, beside its code.
 type FunctionConfig struct {
 	Comment string

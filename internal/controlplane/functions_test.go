@@ -233,6 +233,37 @@ func TestCreateFunctionRefuses(t *testing.T) {
 	w.audit()
 }
 
+// A quota may be set higher than what one record can hold. The longest code that
+// is accepted can be published, too, under every tag and comment there may be.
+func TestFunctionOfTheLongestCodeIsPublished(t *testing.T) {
+	limits := popkv.DefaultLimits()
+	limits.FunctionBytes = 4 << 20
+	w := newWorld(t, Options{Limits: limits})
+	longest := w.Limits().FunctionBytes
+	in := NewFunction{Name: "f", Config: FunctionConfig{Runtime: Runtime2, Comment: strings.Repeat("\U00010400", 1024)}}
+	for i := range limits.TagsPerResource {
+		in.Tags = append(in.Tags, Tag{
+			Key:   strings.Repeat("\U00010400", 126) + fmt.Sprintf("%02d", i),
+			Value: strings.Repeat("\U00010400", 256),
+		})
+	}
+	in.Code = make([]byte, longest+1)
+	if _, err := w.CreateFunction(t.Context(), root, in); popkv.KindOf(err) != popkv.Invalid {
+		t.Errorf("longer than the longest: %v", err)
+	}
+	in.Code = in.Code[:longest]
+	if _, err := w.CreateFunction(t.Context(), root, in); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.PublishFunction(t.Context(), w.function("f"), etag1); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.UpdateFunction(t.Context(), w.function("f"), etag1, in.Config, in.Code); err != nil {
+		t.Fatal(err)
+	}
+	w.audit()
+}
+
 func TestFunctionCheckOrder(t *testing.T) {
 	w := newWorld(t, Options{})
 	w.createFunction("f", config())

@@ -32,7 +32,7 @@ type Journal interface {
 
 // Options configure a [Service]. The zero value works, but for Limits.
 type Options struct {
-	Limits popkv.Limits     // zero: popkv.DefaultLimits()
+	Limits popkv.Limits     // zero: popkv.DefaultLimits(); FunctionBytes counts up to 320 KiB
 	Logger *slog.Logger     // default: none
 	Now    func() time.Time // default: time.Now; records bear the journal's time
 	Rand   io.Reader        // default: crypto/rand
@@ -76,6 +76,10 @@ func New(j Journal, o Options) *Service {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Limits.FunctionBytes > maxStoredCode {
+		o.Logger.Warn("a function's code cannot be as long as its quota", "function_bytes", o.Limits.FunctionBytes, "max_bytes", maxStoredCode)
+		o.Limits.FunctionBytes = maxStoredCode
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -103,7 +107,8 @@ func New(j Journal, o Options) *Service {
 	return &Service{j: j, o: o, jobs: newJobs(hex.EncodeToString(owner[:]), o.ConcurrentImports)}
 }
 
-// Limits are those that the service keeps.
+// Limits are those that the service keeps, FunctionBytes no more than storage
+// can hold.
 func (s *Service) Limits() popkv.Limits { return s.o.Limits }
 
 // A Target is what an operation is about to act on, as it was found by name or
