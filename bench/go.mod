@@ -8,6 +8,7 @@ require (
 	filippo.io/bigmod v0.1.0
 	filippo.io/nistec v0.0.4
 	github.com/cockroachdb/pebble/v2 v2.1.7
+	github.com/grafana/sobek v0.0.0-20260429085637-a66d4790012b
 	github.com/popkv/popkv v0.0.0
 	golang.org/x/sync v0.24.0
 )
@@ -47,7 +48,6 @@ require (
 	github.com/google/btree v1.1.3 // indirect
 	github.com/google/pprof v0.0.0-20240227163752-401108e1b7e7 // indirect
 	github.com/google/uuid v1.6.0 // indirect
-	github.com/grafana/sobek v0.0.0-20260429085637-a66d4790012b // indirect
 	github.com/klauspost/compress v1.20.1 // indirect
 	github.com/knadh/koanf/maps v0.1.2 // indirect
 	github.com/knadh/koanf/providers/confmap v1.0.1 // indirect

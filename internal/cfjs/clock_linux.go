@@ -6,19 +6,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A cpuClock tells the processor time of one thread, to any thread.
-type cpuClock struct{ id int32 }
+// A Thread is a thread of the system. It tells its processor time to any thread.
+type Thread struct{ id int32 }
 
-// currentThread returns the clock of the calling thread, which the caller must
-// have locked itself to.
-func currentThread() cpuClock {
+// CurrentThread returns the calling thread, which the caller must have locked
+// itself to.
+func CurrentThread() Thread {
 	// The kernel's encoding of "scheduler time of thread": see
 	// clock_getcpuclockid(3) and linux/posix-timers.h.
 	const perThreadSched = 4 | 2
-	return cpuClock{id: ^int32(unix.Gettid())<<3 | perThreadSched}
+	return Thread{id: ^int32(unix.Gettid())<<3 | perThreadSched}
 }
 
-func (c cpuClock) now() time.Duration {
+func (c Thread) now() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(c.id, &ts); err != nil {
 		return 0

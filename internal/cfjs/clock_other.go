@@ -4,10 +4,12 @@ package cfjs
 
 import "time"
 
-// A cpuClock stands in for the processor time of a thread, which this system
-// tells only the thread itself: it counts wall time.
-type cpuClock struct{ start time.Time }
+// A Thread stands in for a thread, whose processor time this system tells only
+// the thread itself: it counts wall time.
+type Thread struct{ start time.Time }
 
-func currentThread() cpuClock { return cpuClock{start: time.Now()} }
+// CurrentThread returns the calling thread, which the caller must have locked
+// itself to.
+func CurrentThread() Thread { return Thread{start: time.Now()} }
 
-func (c cpuClock) now() time.Duration { return time.Since(c.start) }
+func (c Thread) now() time.Duration { return time.Since(c.start) }

@@ -147,7 +147,12 @@ func (inv *invocation) typeError(message string) *sobek.Object {
 // it and returns at once: the VM stops before its next instruction, and the
 // program cannot catch that.
 func (inv *invocation) exceeded() sobek.Value {
-	inv.over.Store(true)
-	inv.vm.Interrupt(errExceeded)
+	inv.stop(errExceeded)
 	return sobek.Undefined()
+}
+
+// stop ends the run with an error, from any goroutine.
+func (inv *invocation) stop(err error) {
+	inv.over.Store(true)
+	inv.vm.Interrupt(err)
 }

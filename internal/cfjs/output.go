@@ -18,6 +18,27 @@ type ruleError struct{ text string }
 
 func broken(path, rule string) { panic(ruleError{errInvalid(path, rule)}) }
 
+// A place is where a value stands in what a function returned. The path is put
+// together for a broken rule only.
+type place struct {
+	path   string // of a member, or of a collection of fields
+	field  string // name of a field; "" for a member
+	member string // of the field's value; "" for the field itself
+}
+
+func (p place) String() string {
+	s := p.path
+	if p.field != "" || p.member != "" {
+		s += "." + p.field
+	}
+	if p.member != "" {
+		s += "." + p.member
+	}
+	return s
+}
+
+func (p place) broken(rule string) { broken(p.String(), rule) }
+
 // readResult turns what the handler returned into the model and checks it.
 // Getters of the returned objects run here, under the same limits.
 func (inv *invocation) readResult(v sobek.Value) (r Result) {
@@ -53,7 +74,7 @@ func (inv *invocation) readReturned(v sobek.Value) Result {
 
 func (inv *invocation) readRequest(o *sobek.Object) *Request {
 	given := &inv.event.Request
-	q := &Request{Method: given.Method, URI: readText(o, "uri", "request.uri")}
+	q := &Request{Method: given.Method, URI: readText(o, "uri", place{path: "request.uri"})}
 	if m := o.Get("method"); present(m) && (!sobek.IsString(m) || m.String() != given.Method) {
 		broken("request.method", "is read-only")
 	}
@@ -107,7 +128,7 @@ func (inv *invocation) readResponse(o *sobek.Object) *Response {
 		broken("response.statusCode", "must be an integer")
 	}
 	if present(o.Get("statusDescription")) {
-		p.StatusDescription = readText(o, "statusDescription", "response.statusDescription")
+		p.StatusDescription = readText(o, "statusDescription", place{path: "response.statusDescription"})
 	}
 	p.Headers = readFields(o.Get("headers"), "response.headers", given.Headers, false)
 	if text := checkHeaders("response.headers", p.Headers, given.Headers, readOnlyResponseHeaders); text != "" {
@@ -147,10 +168,10 @@ func readBody(v sobek.Value) *Body {
 	}
 	b := &Body{Encoding: "text"}
 	if present(o.Get("encoding")) {
-		b.Encoding = readText(o, "encoding", "response.body.encoding")
+		b.Encoding = readText(o, "encoding", place{path: "response.body.encoding"})
 	}
 	if present(o.Get("data")) {
-		b.Data = readText(o, "data", "response.body.data")
+		b.Data = readData(o, "data", place{path: "response.body.data"})
 	}
 	switch b.Encoding {
 	case "text":
@@ -185,60 +206,69 @@ func readFields(v sobek.Value, path string, given Fields, attributes bool) Field
 }
 
 func readField(v sobek.Value, name, path string, given Field, attributes bool) Field {
-	path += "." + name
+	at := place{path: path, field: name}
 	o, ok := v.(*sobek.Object)
 	if !ok {
-		broken(path, "must be an object with a value")
+		at.broken("must be an object with a value")
 	}
-	f := Field{Name: name, Multi: readMulti(o.Get("multiValue"), path, attributes)}
+	f := Field{Name: name, Multi: readMulti(o.Get("multiValue"), at, attributes)}
 	if f.Multi != nil && !sameValues(f.Multi, given.Multi) {
 		f.Value = f.Multi[0]
 		return f
 	}
-	f.Value = readValue(o, path, attributes)
+	f.Value = readValue(o, at, "value", "attributes", attributes)
 	if f.Multi != nil {
 		f.Multi[0] = f.Value
 	}
 	return f
 }
 
-func readMulti(v sobek.Value, path string, attributes bool) []Value {
+func readMulti(v sobek.Value, at place, attributes bool) []Value {
 	if !present(v) {
 		return nil
 	}
+	at.member = "multiValue"
 	o, ok := v.(*sobek.Object)
 	if !ok || !isArray(o) {
-		broken(path+".multiValue", "must be an array")
+		at.broken("must be an array")
 	}
 	var values []Value
 	for _, index := range o.Keys() {
 		element, ok := o.Get(index).(*sobek.Object)
 		if !ok {
-			broken(path+".multiValue", "must hold objects with a value")
+			at.broken("must hold objects with a value")
 		}
-		values = append(values, readValue(element, path+".multiValue", attributes))
+		values = append(values, readValue(element, at, "multiValue.value", "multiValue.attributes", attributes))
 	}
 	return values
 }
 
-func readValue(o *sobek.Object, path string, attributes bool) Value {
-	v := Value{Text: readText(o, "value", path+".value")}
+// readValue reads a value, whose members stand at the paths given.
+func readValue(o *sobek.Object, at place, valuePath, attributesPath string, attributes bool) Value {
+	at.member = valuePath
+	v := Value{Text: readText(o, "value", at)}
 	if attributes && present(o.Get("attributes")) {
-		v.Attributes = readText(o, "attributes", path+".attributes")
+		at.member = attributesPath
+		v.Attributes = readText(o, "attributes", at)
 	}
 	return v
 }
 
-func readText(o *sobek.Object, name, path string) string {
-	v := o.Get(name)
-	if v == nil || !sobek.IsString(v) {
-		broken(path, "must be a string")
-	}
-	s := v.String()
-	if strings.ContainsAny(s, "\r\n\x00") && !strings.HasSuffix(path, ".data") {
-		broken(path, "must not have line breaks")
+// readText reads a member that becomes part of a header or of the request line.
+func readText(o *sobek.Object, name string, at place) string {
+	s := readData(o, name, at)
+	if strings.ContainsAny(s, "\r\n\x00") {
+		at.broken("must not have line breaks")
 	}
 	return s
+}
+
+func readData(o *sobek.Object, name string, at place) string {
+	v := o.Get(name)
+	if v == nil || !sobek.IsString(v) {
+		at.broken("must be a string")
+	}
+	return v.String()
 }
 
 func present(v sobek.Value) bool { return v != nil && !sobek.IsUndefined(v) && !sobek.IsNull(v) }

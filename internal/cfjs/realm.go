@@ -142,10 +142,11 @@ func (inv *invocation) intrinsic(name string) *sobek.Object {
 	case "Function.prototype":
 		return inv.wrapper.Prototype()
 	case "AsyncFunction.prototype":
-		if v, err := vm.RunProgram(asyncFunction()); err == nil {
-			return v.(*sobek.Object).Prototype()
+		v, err := vm.RunProgram(asyncFunction())
+		if err != nil {
+			panic(err) // the run was stopped
 		}
-		return nil
+		return v.(*sobek.Object).Prototype()
 	case "Object.prototype":
 		return vm.NewObject().Prototype()
 	case "Array.prototype":

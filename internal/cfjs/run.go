@@ -18,8 +18,9 @@ import (
 // says what it did. The error is ctx's cause, or of kind [popkv.Internal] for
 // a defect of this package.
 //
-// Run blocks until the function ends or is stopped; the goroutine is locked to
-// its thread meanwhile, to tell its processor time.
+// Run blocks until the function ends or is stopped. A function that is slow is
+// run a second time, with its processor time measured, so store may be asked
+// twice for the same; see [Options.Thread].
 func (p *Program) Run(ctx context.Context, event *Event, store Store, options Options) (Result, error) {
 	result, err := p.runOnce(ctx, event, store, &options)
 	for range options.Repeat {
@@ -41,7 +42,7 @@ func (p *Program) Run(ctx context.Context, event *Event, store Store, options Op
 // first.
 const maxRepeated = 5 * time.Millisecond
 
-func (p *Program) runOnce(ctx context.Context, event *Event, store Store, options *Options) (result Result, err error) {
+func (p *Program) runOnce(ctx context.Context, event *Event, store Store, options *Options) (Result, error) {
 	if p.fault != nil {
 		return executionError(p.fault.Error()), nil
 	}
@@ -49,20 +50,36 @@ func (p *Program) runOnce(ctx context.Context, event *Event, store Store, option
 		return Result{}, context.Cause(ctx)
 	}
 	o := options.withDefaults()
+	if o.Thread != nil {
+		return p.runWatched(ctx, event, store, &o)
+	}
+	result, err := p.runWatched(ctx, event, store, &o)
+	if err != errSlow {
+		return result, err
+	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	thread := CurrentThread()
+	o.Thread = &thread
+	return p.runWatched(ctx, event, store, &o)
+}
 
-	vm := sobek.New()
-	inv := &invocation{vm: vm, program: p, event: event, store: store, options: &o}
-	w := startWatch(ctx, inv, currentThread())
-	result, err = inv.run()
+func (p *Program) runWatched(ctx context.Context, event *Event, store Store, o *Options) (Result, error) {
+	inv := &invocation{vm: sobek.New(), program: p, event: event, store: store, options: o}
+	w := startWatch(ctx, inv)
+	result, err := inv.run()
 	result.CPU = w.stop()
 	result.Logs = inv.log.lines
 	result.Origin = inv.origin
 	result.ComputeUtilization = min(100, int((result.CPU*100+o.Budget/2)/o.Budget))
 	if err == nil && p.features.regexps && time.Since(w.start) >= regexpTimeout {
 		// A regular expression may have given up and said "no match".
-		err = errExceeded
+		switch {
+		case o.Thread == nil:
+			err = errSlow
+		case result.CPU >= regexpPatience:
+			err = errExceeded
+		}
 	}
 	if err == nil {
 		return result, nil
@@ -87,7 +104,7 @@ func (inv *invocation) stopped(r Result, err error) (Result, error) {
 		}
 		return Result{}, popkv.Wrap(popkv.Internal, err, "the function runtime failed")
 	default:
-		return Result{}, err // the context's cause
+		return Result{}, err // errSlow, or the context's cause
 	}
 	return failed, nil
 }

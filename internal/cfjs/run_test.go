@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/grafana/sobek"
 )
 
 const exampleEvent = `{"version":"1.0","context":{"eventType":"viewer-request"},"viewer":{"ip":"1.2.3.4"},
@@ -205,5 +207,75 @@ func TestADefectIsAnErrorAndLogged(t *testing.T) {
 	_, err := p.Run(context.Background(), mustEvent(t, exampleEvent), hookStore{func() { panic("defect of the store") }}, o)
 	if err == nil || !strings.Contains(log.String(), "defect of the store") {
 		t.Errorf("error %v, log %q", err, log.String())
+	}
+}
+
+// A waitingStore makes a run wait for another goroutine that uses the processor.
+type waitingStore struct {
+	MapStore
+	asked int
+}
+
+func (s *waitingStore) Get(key string) (string, bool) {
+	s.asked++
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for began := time.Now(); time.Since(began) < 30*time.Millisecond; {
+		}
+	}()
+	<-done
+	return s.MapStore.Get(key)
+}
+
+// A run that only waits must not be taken for one that uses the processor: it
+// is made again, as if for the first time, to find out.
+func TestWaitingIsNotCharged(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread := CurrentThread()
+	p := Compile([]byte(`import cf from 'cloudfront'; let n = 0;
+		async function handler(event) { console.log(++n); event.request.uri += await cf.kvs().get('key'); return event.request }`), Runtime20)
+	for name, test := range map[string]struct {
+		options Options
+		asked   int
+	}{"own thread": {Options{Thread: &thread}, 1}, "any thread": {Options{}, 2}} {
+		store := &waitingStore{MapStore: MapStore{Items: typicalStore}}
+		r, err := p.Run(t.Context(), mustEvent(t, exampleEvent), store, test.options)
+		if err != nil || r.Failure != NoFailure {
+			t.Fatal(err, r.ErrorMessage)
+		}
+		if r.CPU >= 20*time.Millisecond || store.asked != test.asked {
+			t.Errorf("%s: charged %v, asked the store %d times", name, r.CPU, store.asked)
+		}
+		if diff := cmp.Diff([]string{"1"}, r.Logs); diff != "" || r.Request.URI != "/index.htmlvalue" {
+			t.Errorf("%s: %s %s", name, r.Request.URI, diff)
+		}
+	}
+}
+
+// A run may be stopped while its realm is made ready, which once was taken for a
+// defect of the runtime.
+func TestARunIsStoppedAtAnyMoment(t *testing.T) {
+	p := Compile([]byte(`import crypto from 'crypto'; import qs from 'querystring';
+		function handler(event) { [Function, eval, Buffer, TextDecoder, InternalError, RegExp, crypto, qs, Array.prototype.flat]; return event.request }`), Runtime20)
+	event := mustEvent(t, exampleEvent)
+	thread := CurrentThread()
+	for n := range 400 {
+		inv := &invocation{vm: sobek.New(), program: p, event: event}
+		o := Options{Thread: &thread}.withDefaults()
+		inv.options = &o
+		stopped := make(chan struct{})
+		go func() {
+			defer close(stopped)
+			for range n * 50 {
+				runtime.Gosched()
+			}
+			inv.stop(errExceeded)
+		}()
+		if _, err := inv.run(); err != nil && !errors.Is(err, errExceeded) {
+			t.Fatal(err)
+		}
+		<-stopped
 	}
 }

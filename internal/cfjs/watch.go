@@ -11,13 +11,21 @@ import (
 // errExceeded stops a run that used up its processor time, wall time or memory.
 var errExceeded = errors.New("the function ran too long or used too much memory")
 
-// A watch stops a run from outside. It looks at the run only when it is slow:
-// the first time after min(HardLimit, watchPeriod), then every watchPeriod.
+// errSlow stops a run that took too long to go on unmetered.
+var errSlow = errors.New("the function is slow")
+
+// A watch stops a run from outside.
+//
+// To ask for the processor time of a thread, or just for its name, costs a tenth
+// of a short run. So a run is unmetered first: nobody looks at it unless it takes
+// longer than shortRun on the wall clock, which may be its own doing or that of
+// the machine. Then it is stopped, forgotten, and made again, metered: looked at
+// for the first time after min(HardLimit, watchPeriod), then every watchPeriod.
+// Nobody can tell: a function changes nothing, and reads one version of its store.
 type watch struct {
 	inv     *invocation
-	clock   cpuClock
 	start   time.Time
-	used    time.Duration // on the clock when the run began
+	used    time.Duration // on the thread's clock when the run began, if it is metered
 	stopCtx func() bool
 
 	mu    sync.Mutex
@@ -26,19 +34,25 @@ type watch struct {
 	done  bool
 }
 
-const watchPeriod = 10 * time.Millisecond
+const (
+	shortRun    = 10 * time.Millisecond
+	watchPeriod = 10 * time.Millisecond
+)
 
-func startWatch(ctx context.Context, inv *invocation, clock cpuClock) *watch {
-	w := &watch{inv: inv, clock: clock, start: time.Now(), used: clock.now()}
+func startWatch(ctx context.Context, inv *invocation) *watch {
+	w := &watch{inv: inv, start: time.Now()}
 	if ctx.Done() != nil {
-		w.stopCtx = context.AfterFunc(ctx, func() {
-			inv.over.Store(true)
-			inv.vm.Interrupt(context.Cause(ctx))
-		})
+		w.stopCtx = context.AfterFunc(ctx, func() { inv.stop(context.Cause(ctx)) })
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(min(inv.options.HardLimit, watchPeriod), w.look)
+	o := inv.options
+	if o.Thread == nil {
+		w.timer = time.AfterFunc(min(o.HardLimit, shortRun), func() { inv.stop(errSlow) })
+		return w
+	}
+	w.used = o.Thread.now()
+	w.timer = time.AfterFunc(min(o.HardLimit, watchPeriod), w.look)
 	return w
 }
 
@@ -53,24 +67,29 @@ func (w *watch) look() {
 	if w.heap == 0 {
 		w.heap = heap
 	}
-	cpu, o := w.clock.now()-w.used, w.inv.options
+	o := w.inv.options
+	cpu := o.Thread.now() - w.used
 	if cpu >= o.HardLimit || time.Since(w.start) >= o.WallLimit || heap > w.heap+uint64(o.MemoryLimit) {
-		w.inv.exceeded()
+		w.inv.stop(errExceeded)
 		return
 	}
 	w.timer.Reset(max(min(o.HardLimit-cpu, watchPeriod), time.Millisecond))
 }
 
-// stop ends the watch and returns the processor time used.
+// stop ends the watch and returns the time used: of the processor if the run is
+// metered, else on the wall clock.
 func (w *watch) stop() time.Duration {
-	used := w.clock.now() - w.used
+	used := time.Since(w.start)
+	if t := w.inv.options.Thread; t != nil {
+		used = t.now() - w.used
+	}
 	if w.stopCtx != nil {
 		w.stopCtx()
 	}
 	w.timer.Stop()
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.done = true
-	w.mu.Unlock()
 	return used
 }
 

@@ -42,26 +42,6 @@ func typicalCall() Call {
 	}
 }
 
-func BenchmarkRun(b *testing.B) {
-	runners := map[string]func() Runner{
-		"inprocess": func() Runner { return InProcess(Options{}) },
-		"worker":    func() Runner { return NewPool(Options{}) },
-	}
-	for _, name := range []string{"inprocess", "worker"} {
-		b.Run(name, func(b *testing.B) {
-			r := runners[name]()
-			defer r.Close()
-			c := typicalCall()
-			for b.Loop() {
-				result, err := r.Run(b.Context(), c)
-				if err != nil || result.Failure != cfjs.NoFailure {
-					b.Fatal(result.ErrorMessage, err)
-				}
-			}
-		})
-	}
-}
-
 // BenchmarkStart measures what a killed worker costs.
 func BenchmarkStart(b *testing.B) {
 	o := Options{}.withDefaults()

@@ -287,7 +287,8 @@ func TestNothingIsStartedBeforeTheFirstCall(t *testing.T) {
 }
 
 func TestIdleWorkersAreEnded(t *testing.T) {
-	pool := newPool(t, Options{Calls: 4, IdleTime: time.Hour})
+	// With a limit so far off no call is slow, and no worker given up for it.
+	pool := newPool(t, Options{Calls: 4, IdleTime: time.Hour, HardLimit: time.Minute})
 	var hold sync.WaitGroup
 	hold.Add(4)
 	var group sync.WaitGroup

@@ -66,9 +66,10 @@ func (w *worker) serve() error {
 	if err := c.finish(); err != nil || kind != frameSetup {
 		return errors.Join(err, errFrame)
 	}
+	thread := cfjs.CurrentThread() // Main stays on it; what waits for the parent must not count
 	w.options = cfjs.Options{
 		Budget: s.budget, HardLimit: s.hardLimit, WallLimit: s.wallLimit,
-		MemoryLimit: s.heapBytes, Edge: s.edge,
+		MemoryLimit: s.heapBytes, Edge: s.edge, Thread: &thread,
 	}
 	w.burn = s.fuse
 	if w.fuse, err = newFuse(); err != nil {
