@@ -141,13 +141,17 @@ func (g *Gate) Admit(r *http.Request, service string, maxBody int64) (*Admission
 	if err != nil {
 		return nil, err
 	}
-	if err := a.read(r, maxBody); err != nil {
+	hash := g.noBody
+	switch {
+	case r.ContentLength == 0:
+	case key == nil:
+		hash, err = g.bodies.readPast(r, maxBody)
+	default:
+		hash, err = a.read(r, maxBody)
+	}
+	if err != nil {
 		a.Release()
 		return nil, err
-	}
-	hash := g.noBody
-	if len(a.Body) > 0 {
-		hash = sha256.Sum256(a.Body)
 	}
 	if err := verifier.Verify(&a.claim, key, hash); err != nil {
 		a.Release()

@@ -237,6 +237,47 @@ func TestBodiesShareABudget(t *testing.T) {
 	}
 }
 
+// Who has no key gets the same answers and holds nothing meanwhile.
+func TestAnUnknownKeyTakesNothingOfTheBodyBudget(t *testing.T) {
+	w := newWorld(t)
+	key := w.create(KeyRequest{User: "ann"})
+	unknown := Credentials{AccessKeyID: "AKIANOBODY", Secret: key.Secret}
+	const whole = 100_000
+	g := w.gate(GateOptions{InFlightBytes: whole})
+	put := call{method: "PUT", target: getTarget, body: strings.Repeat("x", whole)}
+
+	slow := w.request(put, unknown)
+	arriving, sender := io.Pipe()
+	slow.Body = arriving
+	answered := make(chan error)
+	go func() {
+		_, err := g.Admit(slow, ServiceDataPlane, whole)
+		answered <- err
+	}()
+	sender.Write([]byte(strings.Repeat("x", whole-1)))
+	if free := g.bodies.free.Load(); free != whole {
+		t.Errorf("the slow client holds %d bytes", whole-free)
+	}
+	sender.Close()
+	if err := <-answered; kindName(err) != "Malformed" {
+		t.Errorf("a body that ends early: %v", err)
+	}
+	if _, err := w.admit(g, put, unknown); kindName(err) != "Unauthenticated" {
+		t.Errorf("a body that fits: %v", err)
+	}
+	if _, err := g.Admit(w.request(put, unknown), ServiceDataPlane, whole-1); kindName(err) != "TooLarge" {
+		t.Errorf("a body that is too long: %v", err)
+	}
+	held, err := w.admit(g, put, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.admit(g, put, unknown); kindName(err) != "Unavailable" {
+		t.Errorf("a body that does not fit: %v", err)
+	}
+	held.Release()
+}
+
 func TestAuthorize(t *testing.T) {
 	w := newWorld(t)
 	ctx := context.Background()

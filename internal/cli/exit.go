@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -147,7 +148,10 @@ func explain(err error) string {
 	}
 	var dns *net.DNSError
 	var op *net.OpError
+	var certificate *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &certificate):
+		return prefixOf(err) + certificate.Error() + " (for a certificate of your own, export AWS_CA_BUNDLE and SSL_CERT_FILE, both naming its CA)"
 	case errors.As(err, &dns):
 		return prefixOf(err) + "cannot resolve " + dns.Name + " (`popkv doctor` checks the way to the server)"
 	case errors.As(err, &op) && op.Op == "dial":

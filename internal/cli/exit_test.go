@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -72,6 +73,10 @@ func TestErrorsNameTheActionAndTheAnswer(t *testing.T) {
 	}
 	err = during(&net.DNSError{Name: "nowhere.example", Err: "no such host"}, "list stores")
 	if got := explain(err); !strings.HasPrefix(got, "list stores: cannot resolve nowhere.example") {
+		t.Errorf("got %q", got)
+	}
+	err = during(fmt.Errorf("operation error: request send failed: %w", &tls.CertificateVerificationError{Err: errors.New("unknown authority")}), "list stores")
+	if got := explain(err); !strings.HasPrefix(got, "list stores: tls: failed to verify certificate: unknown authority (for a certificate of your own, export AWS_CA_BUNDLE") {
 		t.Errorf("got %q", got)
 	}
 }
