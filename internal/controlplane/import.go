@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/popkv/popkv"
@@ -37,7 +39,14 @@ func (s *Service) importInto(ctx context.Context, log *slog.Logger, id popkv.Sto
 	begin := s.o.Now()
 	last := ImportProgress{Store: id}
 	log.Info("import started", "source", j.Source, "attempt", j.Attempts)
-	snap, failure := s.load(ctx, log, id, j, &last)
+	var read atomic.Pointer[s3import.Stats]
+	stop := s.note(ctx, log, id, &read)
+	snap, failure := s.load(ctx, log, id, j, func(stats s3import.Stats) {
+		last.Bytes, last.Items = stats.Bytes, stats.Items
+		read.Store(&stats)
+		s.o.Progress(last)
+	})
+	stop()
 	err := s.conclude(ctx, log, id, j, snap, failure)
 	last.Done, last.Took = true, s.o.Now().Sub(begin)
 	log = log.With("bytes", last.Bytes, "items", last.Items, "duration_ms", last.Took.Milliseconds())
@@ -101,7 +110,7 @@ func (s *Service) giveUp(ctx context.Context, log *slog.Logger, id popkv.StoreID
 
 // load reads the document into a snapshot. Its errors are the document's, but
 // for the end of ctx.
-func (s *Service) load(ctx context.Context, log *slog.Logger, id popkv.StoreID, j job, last *ImportProgress) (*snapshot.Snapshot, error) {
+func (s *Service) load(ctx context.Context, log *slog.Logger, id popkv.StoreID, j job, progress func(s3import.Stats)) (*snapshot.Snapshot, error) {
 	if j.Attempts > maxAttempts {
 		return nil, errors.New("the import was begun too often and never ended")
 	}
@@ -122,8 +131,51 @@ func (s *Service) load(ctx context.Context, log *slog.Logger, id popkv.StoreID, 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, s.o.ImportTimeout, errTimeout)
 	defer cancel()
-	return s3import.Load(ctx, s.o.Source, location, meta.DigestKey, s.o.Limits, func(stats s3import.Stats) {
-		last.Bytes, last.Items = stats.Bytes, stats.Items
-		s.o.Progress(*last)
+	return s3import.Load(ctx, s.o.Source, location, meta.DigestKey, s.o.Limits, progress)
+}
+
+// noteEvery is how often an import's progress is written down.
+const noteEvery = time.Second
+
+// note writes what was read so far into the job's record, where every process
+// finds it, until stop is called. It has a goroutine of its own so that slow
+// storage does not hold up the reading; a note that cannot be written is left
+// out.
+func (s *Service) note(ctx context.Context, log *slog.Logger, id popkv.StoreID, read *atomic.Pointer[s3import.Stats]) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var noting sync.WaitGroup
+	noting.Go(func() {
+		var noted *s3import.Stats
+		for wait(ctx, noteEvery) == nil {
+			stats := read.Load()
+			if stats == noted {
+				continue
+			}
+			if err := s.noteOnce(ctx, id, stats); err != nil {
+				log.Debug("the progress of an import was not noted", "err", err)
+				continue
+			}
+			noted = stats
+		}
+	})
+	return func() {
+		cancel()
+		noting.Wait()
+	}
+}
+
+func (s *Service) noteOnce(ctx context.Context, id popkv.StoreID, stats *s3import.Stats) error {
+	return s.j.Catalog(ctx, func(tx *journal.Tx) error {
+		key := journal.ImportJobKey(id)
+		j, ok, err := get[job](tx, key)
+		if err != nil {
+			return err
+		}
+		if !ok || j.Owner != s.jobs.owner {
+			return errTaken
+		}
+		j.Items, j.SizeBytes = stats.Items, stats.ItemBytes
+		tx.Put(key, encode(j))
+		return nil
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/dataplane"
 	"github.com/popkv/popkv/internal/journal"
 	"github.com/popkv/popkv/internal/journal/memjournal"
 	"github.com/popkv/popkv/internal/s3import"
@@ -279,6 +281,83 @@ func TestDeleteEndsTheImport(t *testing.T) {
 		w.audit()
 		w.stop()
 	})
+}
+
+// A slowly is a source whose one document comes as the test writes it.
+type slowly struct{ document *io.PipeReader }
+
+func (s slowly) Size(s3import.Location) (int64, bool) { return 0, false }
+
+func (s slowly) Open(ctx context.Context, _ s3import.Location) (io.ReadCloser, int64, error) {
+	context.AfterFunc(ctx, func() { s.document.CloseWithError(context.Cause(ctx)) })
+	return s.document, -1, nil
+}
+
+// Whoever asks the data plane sees an import get on, and what it came to
+// (divergence 27).
+func TestImportShowsHowFarItIs(t *testing.T) {
+	const some = 5000
+	var begin strings.Builder
+	begin.WriteString(`{"data":[{"key":"first","value":""}`)
+	for i := range some {
+		fmt.Fprintf(&begin, `,{"key":"%050d","value":"%050d"}`, i, i)
+	}
+	all := dataplane.Counts{ItemCount: some + 1, SizeBytes: 100*some + 5}
+	for name, c := range map[string]struct {
+		end    string
+		status popkv.Status
+		counts dataplane.Counts
+	}{
+		"it ends well":   {`]}`, popkv.Ready, all},
+		"it fails":       {`,]}`, popkv.ImportFailure, dataplane.Counts{}},
+		"it begins anew": {"", popkv.Provisioning, dataplane.Counts{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				drv := memjournal.New(memjournal.Options{})
+				document, text := io.Pipe()
+				w := start(t, drv, Options{Source: slowly{document}})
+				s := w.create(NewStore{Name: "s", Import: importOf("x")})
+				describe := func() (popkv.Status, dataplane.Counts) {
+					t.Helper()
+					plane := dataplane.New(w.j, dataplane.Options{})
+					d, err := plane.Describe(t.Context(), dataplane.Target{Caller: root, Store: s.ID})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return d.Status, d.Counts
+				}
+				if status, counts := describe(); status != popkv.Provisioning || counts != (dataplane.Counts{}) {
+					t.Errorf("before: %s with %+v", status, counts)
+				}
+				if _, err := io.WriteString(text, begin.String()); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(2 * time.Second)
+				status, counts := describe()
+				if status != popkv.Provisioning || counts.ItemCount < some/10 || counts.ItemCount > some || counts.SizeBytes != 5+100*int64(counts.ItemCount-1) {
+					t.Errorf("on the way: %s with %+v", status, counts)
+				}
+				w.audit()
+				if c.end == "" {
+					w.stop()
+					document, text = io.Pipe()
+					w = start(t, drv, Options{Source: slowly{document}})
+				} else if _, err := io.WriteString(text, c.end); err != nil {
+					t.Fatal(err)
+				} else {
+					text.Close()
+				}
+				synctest.Wait()
+				if status, counts := describe(); status != c.status || counts != c.counts {
+					t.Errorf("at last: %s with %+v", status, counts)
+				}
+				w.audit()
+				w.stop()
+				text.Close()
+			})
+		})
+	}
 }
 
 // A process that was paused must not finish an import that another process has

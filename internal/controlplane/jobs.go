@@ -146,6 +146,7 @@ func (s *Service) adopt(ctx context.Context) error {
 			}
 			j.Owner = s.jobs.owner
 			j.Attempts++
+			j.Items, j.SizeBytes = 0, 0 // it begins anew
 			tx.Put(key, encode(j))
 			taken = j
 			return nil

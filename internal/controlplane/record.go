@@ -64,6 +64,10 @@ type job struct {
 	ReadyMS   int64  `json:"ready_ms"`         // not to be READY before, Unix milliseconds
 	Owner     string `json:"owner"`            // the process that works on it
 	Attempts  int    `json:"attempts"`         // processes that have taken it up
+	// How far the import has come, noted now and then. The data plane's
+	// DescribeKeyValueStore reads the two by these names.
+	Items     int   `json:"items,omitzero"`
+	SizeBytes int64 `json:"size_bytes,omitzero"`
 }
 
 // get reads and decodes a record; ok is false where there is none.

@@ -2,10 +2,12 @@ package dataplane
 
 import (
 	"context"
+	"encoding/json"
 	"strconv"
 	"time"
 
 	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/journal"
 )
 
 // Page sizes of [Service.List] (documented).
@@ -26,10 +28,12 @@ type Description struct {
 }
 
 // Describe returns the store's counts, ETag and status, whatever the status.
-// It does not load the items.
+// It does not load the items. While a store is provisioned the counts say how
+// far its import had come some seconds ago; nothing of it can be read yet.
 //
 // Source: CloudFront KeyValueStore API, DescribeKeyValueStore (documented);
-// that it answers while a store is provisioned is assumed (divergence 9).
+// that it answers while a store is provisioned is assumed (divergence 9), what
+// it counts then as well (divergence 27).
 func (s *Service) Describe(ctx context.Context, t Target) (Description, error) {
 	m, err := s.journal.Meta(ctx, t.Store)
 	if err != nil {
@@ -38,8 +42,23 @@ func (s *Service) Describe(ctx context.Context, t Target) (Description, error) {
 	if err := owned(&m, t); err != nil {
 		return Description{}, err
 	}
+	counts := countsOf(&m)
+	if m.Status == popkv.Provisioning {
+		imported, err := s.imported(ctx, t.Store)
+		if err != nil {
+			return Description{}, err
+		}
+		// The status is read after the progress: an import that ended in
+		// between must not be shown as one that has read nothing.
+		if m, err = s.journal.Meta(ctx, t.Store); err != nil {
+			return Description{}, err
+		}
+		if counts = countsOf(&m); m.Status == popkv.Provisioning {
+			counts = imported
+		}
+	}
 	return Description{
-		Counts:        countsOf(&m),
+		Counts:        counts,
 		ARN:           t.ARN(),
 		ETag:          popkv.DataETag(m.Version),
 		Status:        m.Status,
@@ -47,6 +66,31 @@ func (s *Service) Describe(ctx context.Context, t Target) (Description, error) {
 		Created:       m.Created,
 		LastModified:  m.LastModified,
 	}, nil
+}
+
+// A Catalog keeps the records of imports that are under way. A [Journal] that is
+// none has none.
+type Catalog interface {
+	// Scan calls fn for each record with from <= key < end.
+	Scan(ctx context.Context, from, end string, limit int, fn func(key string, value []byte) error) error
+}
+
+// imported returns how far a store's import has come. The record that says so is
+// internal/controlplane's; only the two counts of it are looked at.
+func (s *Service) imported(ctx context.Context, store popkv.StoreID) (Counts, error) {
+	catalog, ok := s.journal.(Catalog)
+	if !ok {
+		return Counts{}, nil
+	}
+	var job struct {
+		Items     int   `json:"items"`
+		SizeBytes int64 `json:"size_bytes"`
+	}
+	key := journal.ImportJobKey(store)
+	err := catalog.Scan(ctx, key, key+"\x00", 1, func(_ string, value []byte) error {
+		return json.Unmarshal(value, &job)
+	})
+	return Counts{ItemCount: job.Items, SizeBytes: job.SizeBytes}, err
 }
 
 // A Found is an item that [Service.Get] found.

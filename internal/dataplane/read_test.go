@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/popkv/popkv"
+	"github.com/popkv/popkv/internal/journal"
+	"github.com/popkv/popkv/internal/snapshot"
 )
 
 func TestDescribeTellsTheStore(t *testing.T) {
@@ -72,6 +75,64 @@ func TestOnlyDescribeAnswersForAStoreThatIsNotReady(t *testing.T) {
 	failed := r.open(t, r.store(t, account, popkv.ImportFailure, "Datasource contains duplicate keys"))
 	if d := must[Description](t)(r.Describe(ctx, failed)); d.FailureReason != "Datasource contains duplicate keys" {
 		t.Errorf("the reason is %q", d.FailureReason)
+	}
+}
+
+// What an import has read so far shows while the store is PROVISIONING, and
+// only then: a store that failed has nothing (divergence 27).
+func TestDescribeTellsHowFarAnImportHasCome(t *testing.T) {
+	r := newRig(t, popkv.DefaultLimits())
+	for _, c := range []struct {
+		name   string
+		status popkv.Status
+		job    string
+		want   Counts
+	}{
+		{"under way", popkv.Provisioning, `{"owner":"x","items":7,"size_bytes":70}`, Counts{7, 70}},
+		{"not begun", popkv.Provisioning, `{"owner":"x"}`, Counts{}},
+		{"failed", popkv.ImportFailure, `{"owner":"x","items":7,"size_bytes":70}`, Counts{}},
+		{"ready", popkv.Ready, `{"owner":"x","items":7,"size_bytes":70}`, Counts{}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			id := r.store(t, account, c.status, "")
+			err := r.journal.Catalog(ctx, func(tx *journal.Tx) error {
+				tx.Put(journal.ImportJobKey(id), []byte(c.job))
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := must[Description](t)(r.Describe(ctx, r.open(t, id))); d.Counts != c.want || d.Status != c.status || d.ETag != popkv.DataETag(1) {
+				t.Errorf("%+v, want %+v", d, c.want)
+			}
+		})
+	}
+}
+
+// endingJournal is one whose import ends while its progress is looked up.
+type endingJournal struct {
+	*journal.Journal
+	end func()
+}
+
+func (j endingJournal) Scan(ctx context.Context, from, end string, limit int, fn func(string, []byte) error) error {
+	j.end()
+	return j.Journal.Scan(ctx, from, end, limit, fn)
+}
+
+// An import that ends between the two looks has ended, and not gone back.
+func TestDescribeWhileAnImportEnds(t *testing.T) {
+	r := newRig(t, popkv.DefaultLimits())
+	id := r.store(t, account, popkv.Provisioning, "")
+	s := New(endingJournal{r.journal, func() {
+		m := must[journal.Meta](t)(r.journal.Meta(ctx, id))
+		items := snapshot.Empty(m.DigestKey).Apply(snapshot.Change{Puts: []popkv.Item{{Key: "a", Value: "1"}}})
+		if err := r.journal.Import(ctx, id, "p", items, func(*journal.Tx) error { return nil }); err != nil {
+			t.Error(err)
+		}
+	}}, Options{Limits: popkv.DefaultLimits()})
+	if d := must[Description](t)(s.Describe(ctx, r.open(t, id))); d.Status != popkv.Ready || d.Counts != (Counts{1, 2}) {
+		t.Errorf("%+v", d)
 	}
 }
 
