@@ -126,7 +126,7 @@ func (d *doctor) checkServer(ctx context.Context) []checkRow {
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(req)
 	if err != nil {
-		port.Status, port.Found = problem, explain(errors.Unwrap(err))
+		port.Status, port.Found = problem, errors.Unwrap(err).Error() // without its URL, which was given
 		port.Mend = "popkv dev"
 		if d.server.endpoint.Scheme == "https" {
 			port.Mend = "export AWS_CA_BUNDLE=/path/to/ca.pem SSL_CERT_FILE=/path/to/ca.pem  # if the certificate is not trusted"

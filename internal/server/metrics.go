@@ -1,6 +1,8 @@
 package server
 
 import (
+	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strconv"
@@ -141,12 +143,19 @@ type seen struct {
 	duration         time.Duration
 }
 
+// statusClientGone stands in log and metrics for the answer to a client that
+// did not wait for it, as with other servers. It is never sent.
+const statusClientGone = 499
+
 // record counts a request and logs it in one line. Values, signatures and
 // query strings are not in seen, so they cannot get into the log.
 func (s *Server) record(r *http.Request, o seen) {
 	operation := o.operation
 	if operation == "" {
 		operation = "unknown"
+	}
+	if o.status >= 500 && r.Context().Err() != nil && errors.Is(o.err, context.Canceled) {
+		o.status = statusClientGone // no failure of ours
 	}
 	s.metrics.requests.WithLabelValues(o.plane, operation, strconv.Itoa(o.status)).Inc()
 	s.metrics.seconds.WithLabelValues(o.plane, operation).Observe(o.duration.Seconds())

@@ -1,10 +1,15 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -126,5 +131,36 @@ func TestTheRequestLog(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A client that hangs up is no failure of the server: it must not raise an
+// alarm.
+func TestAClientThatHasGoneIsNoServerError(t *testing.T) {
+	log := &journalist{}
+	s, _ := startWith(t, nil, Options{Logger: log.logger(slog.LevelInfo)})
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	interrupted := popkv.Wrap(popkv.Unavailable, context.Canceled, "timed out waiting for earlier writes")
+	for want, c := range map[string]struct {
+		ctx context.Context
+		err error
+	}{
+		`"level":"INFO".*"status":499`:  {gone, interrupted},
+		`"level":"ERROR".*"status":500`: {t.Context(), interrupted},
+		`"level":"ERROR".*"status":503`: {gone, popkv.Errorf(popkv.Unavailable, "the disk is full")},
+	} {
+		status, _ := strconv.Atoi(want[len(want)-3:])
+		if status == statusClientGone {
+			status = http.StatusInternalServerError
+		}
+		before := len(log.String())
+		s.record(httptest.NewRequest("PUT", "/", nil).WithContext(c.ctx), seen{plane: "data", operation: "PutKey", status: status, err: c.err})
+		if line := log.String()[before:]; !regexp.MustCompile(want).MatchString(line) {
+			t.Errorf("logged %s, want %s", line, want)
+		}
+	}
+	if _, labels := series(t, s); !slices.Contains(labels, "status=499") {
+		t.Errorf("the metrics do not count it: %v", labels)
 	}
 }
