@@ -90,7 +90,7 @@ func (j *Journal) write(ctx context.Context, s *store, st *state, principal stri
 		stamp: rec.CommitID,
 		ops:   []Op{putRecord(rec, raw)},
 		next: func(h *Head) (*Head, bool) {
-			return &Head{h.Meta.after(rec, raw), items}, h.Chain == rec.Prev
+			return &Head{h.Meta.after(rec, raw), items}, fits(rec, h)
 		},
 	})
 }
@@ -110,6 +110,11 @@ func (j *Journal) record(m *Meta, principal string, items *snapshot.Snapshot) *s
 		Prev:      m.Chain,
 		Digest:    items.Digest(),
 	}
+}
+
+// fits reports whether rec may be the next record of a store that is at h now.
+func fits(rec *snapshot.Record, h *Head) bool {
+	return h.Chain == rec.Prev && h.Status == popkv.Ready
 }
 
 // later keeps record times from running backwards when the clock does.

@@ -133,7 +133,7 @@ func (j *Journal) reset(ctx context.Context, s *store, st *state, rec *snapshot.
 		guards: []Guard{guard},
 		ops:    []Op{putRecord(rec, raw), gone},
 		next: func(h *Head) (*Head, bool) {
-			return &Head{j.resetMeta(h.Meta, rec, raw, d.Generation), items}, h.Chain == rec.Prev
+			return &Head{j.resetMeta(h.Meta, rec, raw, d.Generation), items}, fits(rec, h)
 		},
 	})
 	if err != nil {

@@ -135,17 +135,24 @@ func (j *Journal) unpin(s *store) {
 	j.memory.signal()
 }
 
-// publish makes st what readers see, unless a newer meta was seen already or
-// the store is not READY, and gives back what the load of it had reserved.
+// publish makes st what readers see, unless a newer meta was seen already, and
+// gives back what the load of it had reserved. A store that is not READY has
+// nothing to keep in memory.
 func (j *Journal) publish(s *store, st *state, reserved int64) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.memory.used -= reserved
-	if st.rev < s.floor || st.head.Status != popkv.Ready {
+	if st.rev < s.floor {
 		j.memory.signal()
 		return
 	}
 	s.floor = st.rev
+	if st.head.Status != popkv.Ready {
+		s.state.Store(nil)
+		j.memory.account(s, 0)
+		j.memory.signal()
+		return
+	}
 	j.memory.account(s, costBytes(st.head))
 	s.state.Store(st)
 	j.evict(0)

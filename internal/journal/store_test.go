@@ -3,7 +3,9 @@ package journal_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -80,6 +82,35 @@ func TestAStoreThatIsNotReadyTakesNoWrites(t *testing.T) {
 		if h := head(t, j, id); h.Status != status || h.Items.Len() != 0 {
 			t.Fatalf("%+v", h.Meta)
 		}
+	}
+}
+
+// The status is compared in the commit, like the version.
+func TestAStoreThatStopsBeingReadyMeanwhileTakesNoWrites(t *testing.T) {
+	for name, size := range map[string]int{"a record": 1, "a reset": 100 << 10} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d, g := gatedDriver()
+				j, other := open(t, d, journal.Options{}), open(t, d, journal.Options{})
+				id := newStore(t, j)
+				before := head(t, j, id)
+				synctest.Wait()
+				g.hold("Commit")
+				written := make(chan error)
+				go func() {
+					_, err := write(j, id, "a", strings.Repeat("x", size))
+					written <- err
+				}()
+				synctest.Wait() // the record is on its way, or the reset's intent
+				g.passNext()
+				catalog(t, other, func(tx *journal.Tx) error { return tx.SetStatus(id, popkv.ImportFailure, "") })
+				g.release()
+				wantKind(t, <-written, popkv.WrongState)
+				if m := head(t, other, id).Meta; m.Version != before.Version || m.Items != 0 {
+					t.Fatalf("%+v", m)
+				}
+			})
+		})
 	}
 }
 
