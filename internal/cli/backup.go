@@ -8,10 +8,11 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
-	"strings"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
 	"github.com/popkv/popkv/internal/config"
@@ -136,7 +137,16 @@ func (b *backupCommand) save(ctx context.Context, path string, source io.Reader)
 		}
 	}()
 	m, err = journal.VerifyBackup(ctx, io.TeeReader(source, file))
-	return m, errors.Join(err, file.Sync(), file.Close())
+	return m, errors.Join(err, file.Sync(), file.Close(), syncDir(filepath.Dir(path)))
+}
+
+// syncDir makes a new file's name as durable as what is in it.
+func syncDir(dir string) error {
+	d, err := vfs.Default.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 // openBackup opens a backup file, or stdin for -.
@@ -197,7 +207,11 @@ func (b *backupCommand) restoreTo(ctx context.Context, path, dir string) (m jour
 		return m, err
 	}
 	defer file.Close()
-	fmt.Fprintf(b.app.stderr, "restoring %s to data directory %s\n", strings.Replace(path, "-", "stdin", 1), dir)
+	from := path
+	if from == "-" {
+		from = "stdin"
+	}
+	fmt.Fprintf(b.app.stderr, "restoring %s to data directory %s\n", from, dir)
 	driver, err := pebblejournal.Open(dir, pebblejournal.Options{Logger: b.app.quietLogger()})
 	if err != nil {
 		return m, err

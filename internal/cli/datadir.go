@@ -3,9 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,12 +46,7 @@ type dataDir struct {
 
 // openDriver opens a directory that must hold data.
 func openDriver(path string, log *slog.Logger) (*pebblejournal.Driver, error) {
-	if entries, err := os.ReadDir(path); err != nil {
-		return nil, err
-	} else if len(entries) == 0 {
-		return nil, fmt.Errorf("%s is empty: it is no data directory", path)
-	}
-	return pebblejournal.Open(path, pebblejournal.Options{Logger: log})
+	return pebblejournal.Open(path, pebblejournal.Options{Logger: log, MustExist: true})
 }
 
 // openJournal opens a directory that must hold data, and the journal in it.

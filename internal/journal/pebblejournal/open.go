@@ -30,6 +30,9 @@ const (
 
 func open(dir string, o Options) (d *Driver, err error) {
 	dir = o.FS.PathJoin(dir) // cleaned, so that names can be compared
+	if o.MustExist && !exists(o.FS, dir) {
+		return nil, ErrNoData
+	}
 	if err := makeDir(o.FS, dir); err != nil {
 		return nil, err
 	}
@@ -63,6 +66,16 @@ func open(dir string, o Options) (d *Driver, err error) {
 	}
 	d.lock = lock
 	return d, nil
+}
+
+// exists reports whether dir has a FORMAT, or an engine that has lost it.
+func exists(fs vfs.FS, dir string) bool {
+	for _, name := range []string{formatName, engineName} {
+		if _, err := fs.Stat(fs.PathJoin(dir, name)); !oserror.IsNotExist(err) {
+			return true
+		}
+	}
+	return false
 }
 
 func makeDir(fs vfs.FS, dir string) error {

@@ -53,6 +53,10 @@ type Options struct {
 	// Rand makes a new directory's identity; nil is crypto/rand.
 	Rand io.Reader
 
+	// MustExist makes Open fail with [ErrNoData], and leave no trace, where there
+	// is no data directory; else it makes one.
+	MustExist bool
+
 	// ReserveBytes is the free space below which writes are refused: 0 is
 	// 64 MiB, negative none.
 	ReserveBytes int64
@@ -72,6 +76,7 @@ var (
 	ErrLocked  = errors.New("the data directory is in use by another process: stop it, or reach it with --endpoint")
 	ErrDamaged = errors.New("the data directory is damaged: restore a backup, or keep a copy of it before any repair")
 	ErrNewer   = errors.New("the data directory was written by a newer popkv: use that version")
+	ErrNoData  = errors.New("this is no data directory")
 )
 
 // A Driver is a [journal.Driver] on one data directory.
@@ -124,7 +129,8 @@ type Driver struct {
 var _ journal.Driver = (*Driver)(nil)
 
 // Open opens or creates the data directory dir. It fails with [ErrLocked],
-// [ErrDamaged] or [ErrNewer] when it may not be used; nothing is changed then.
+// [ErrDamaged], [ErrNewer] or [ErrNoData] when it may not be used; no data is
+// changed then.
 // Intents of an earlier process are gone when it returns.
 func Open(dir string, o Options) (*Driver, error) {
 	d, err := open(dir, o.withDefaults())

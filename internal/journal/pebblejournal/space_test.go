@@ -96,6 +96,31 @@ func TestBelowTheReserveWritesAreRefusedAndReadsGoOn(t *testing.T) {
 	}
 }
 
+// Between two looks at the clock much can be written: that makes another look
+// due, too.
+func TestWhatIsWrittenMakesALookAtTheSpaceDue(t *testing.T) {
+	mem := vfs.NewMem()
+	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 100, TotalBytes: 1000})
+	o := options(mem)
+	o.ReserveBytes, o.Now = 50, (&fakeClock{now: time.Unix(0, 0)}).Now // which stands still
+	d := mustOpen(t, o)
+	defer d.Close()
+	if _, err := d.Commit(t.Context(), putA("x")); err != nil {
+		t.Fatal(err)
+	}
+	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 49, TotalBytes: 1000})
+	written := 0
+	var err error
+	for err == nil && written < 2*spaceWritten {
+		value := strings.Repeat("x", journal.MaxTxnBytes/2)
+		_, err = d.Commit(t.Context(), putA(value))
+		written += len(value)
+	}
+	if !errors.Is(err, errFull) || written < spaceWritten/2 {
+		t.Fatalf("after %d bytes: %v", written, err)
+	}
+}
+
 // The log finds no space: what is under way becomes unknown after a second,
 // what comes is refused at once, reads go on, and when space returns the held
 // write continues and nothing was lost.
@@ -414,5 +439,26 @@ func TestCloseDoesNotWaitForSpace(t *testing.T) {
 	defer d.Close()
 	if value, _, err := viewKey(d, "m/a"); string(value) != "before" || err != nil {
 		t.Fatalf("%q, %v", value, err)
+	}
+}
+
+// A sync that finds no space is a failed sync like any other: trying again
+// would succeed without the data.
+func TestASyncWithoutSpaceIsAFailure(t *testing.T) {
+	fs := &faultFS{FS: vfs.NewMem()}
+	d := mustOpen(t, options(fs))
+	defer d.Close()
+	var once atomic.Bool
+	fs.set(func(op fsOp) fault {
+		if op.kind == "sync" && op.log() && once.CompareAndSwap(false, true) {
+			return fault{err: syscall.ENOSPC}
+		}
+		return fault{}
+	})
+	if _, err := d.Commit(t.Context(), putA("x")); !errors.Is(err, journal.ErrFailed) {
+		t.Fatalf("got %v", err)
+	}
+	if s := d.State(); s.Mode != journal.Failed {
+		t.Fatalf("state %v", s)
 	}
 }
