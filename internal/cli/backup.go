@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/spf13/cobra"
 
+	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/config"
 	"github.com/popkv/popkv/internal/controlplane"
 	"github.com/popkv/popkv/internal/journal"
@@ -65,11 +67,17 @@ func (b *backupCommand) create() *cobra.Command {
 		Use: "create FILE", Short: "Write all data to a file, while the server goes on", Args: exactly(1),
 		Long: `Write all data to a file, or to stdout for -. The backup is checked while it is
 written, and the file is removed if it is not whole. Secrets in it are
-encrypted: keep the secrets key file too, but in another place.`,
+encrypted: keep the secrets key file too, but in another place.
+
+When a data directory is damaged and there is no backup, --accept-loss saves
+what is left of it: the newest state that is whole, without the stores that are
+damaged. It says what is lost and changes nothing in the directory. Restore the
+file to a new one: ETags that were handed out are not handed out again.`,
 	}
 	on := b.app.addKeeper(cmd)
+	acceptLoss := cmd.Flags().Bool("accept-loss", false, "with --data-dir: save what is left of a damaged directory")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		source, done, err := b.source(cmd, on)
+		source, done, err := b.source(cmd, on, *acceptLoss)
 		if err != nil {
 			return err
 		}
@@ -88,14 +96,18 @@ encrypted: keep the secrets key file too, but in another place.`,
 
 // source opens a backup as a stream: the server's answer, or what the journal
 // of a data directory writes. done ends it.
-func (b *backupCommand) source(cmd *cobra.Command, on *keeperFlags) (stream io.Reader, done func() error, err error) {
+func (b *backupCommand) source(cmd *cobra.Command, on *keeperFlags, acceptLoss bool) (stream io.Reader, done func() error, err error) {
 	offline, err := on.isOffline(cmd)
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx := cmd.Context()
 	if offline {
-		d, err := openJournal(ctx, on.offline.dir, b.app.quietLogger())
+		open, o := openJournal, journal.BackupOptions{Progress: b.app.showProgress("backed up")}
+		if acceptLoss {
+			open, o.Drop = b.salvage, b.drop
+		}
+		d, err := open(ctx, on.offline.dir, b.app.quietLogger())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -103,10 +115,13 @@ func (b *backupCommand) source(cmd *cobra.Command, on *keeperFlags) (stream io.R
 		finished := make(chan struct{})
 		go func() {
 			defer close(finished)
-			_, err := d.journal.Backup(ctx, w, journal.BackupOptions{Progress: b.app.showProgress("backed up")})
+			_, err := d.journal.Backup(ctx, w, o)
 			w.CloseWithError(err)
 		}()
 		return r, func() error { r.Close(); <-finished; return d.close() }, nil
+	}
+	if acceptLoss {
+		return nil, nil, usagef(cmd, "--accept-loss is for a damaged data directory: name it with --data-dir")
 	}
 	m, err := on.server(cmd)
 	if err != nil {
@@ -117,6 +132,28 @@ func (b *backupCommand) source(cmd *cobra.Command, on *keeperFlags) (stream io.R
 		return nil, nil, during(err, "back up")
 	}
 	return answer.Body, answer.Body.Close, nil
+}
+
+// salvage opens what is left of a damaged directory, and says what is lost.
+func (b *backupCommand) salvage(ctx context.Context, path string, log *slog.Logger) (*dataDir, error) {
+	driver, err := pebblejournal.Salvage(path, pebblejournal.Options{Logger: log})
+	if err != nil {
+		return nil, err
+	}
+	if driver.Lost != "" {
+		fmt.Fprintf(b.app.stderr, "accepting loss: %s\n", driver.Lost)
+	}
+	return journalOn(ctx, path, driver, slog.New(slog.DiscardHandler)) // its housekeeping is refused
+}
+
+// drop leaves a store out of a backup if it is damaged.
+func (b *backupCommand) drop(id popkv.StoreID, cause error) bool {
+	var damage *journal.Damage
+	if !errors.As(cause, &damage) && !errors.Is(cause, pebblejournal.ErrDamaged) {
+		return false
+	}
+	fmt.Fprintf(b.app.stderr, "accepting loss: store %s is left out: %s\n", id, printable(cause.Error()))
+	return true
 }
 
 // save writes a backup to a new file, or to stdout, and checks it on the way.

@@ -38,7 +38,7 @@ func (f *dataDirFlags) addKeys(cmd *cobra.Command) {
 // A dataDir is an open data directory.
 type dataDir struct {
 	path    string
-	driver  *pebblejournal.Driver
+	driver  journal.Driver
 	journal *journal.Journal
 	access  *access.Directory // nil unless opened for access keys
 	account string            // empty: find it
@@ -58,7 +58,7 @@ func openJournal(ctx context.Context, path string, log *slog.Logger) (*dataDir, 
 	return journalOn(ctx, path, driver, log)
 }
 
-func journalOn(ctx context.Context, path string, driver *pebblejournal.Driver, log *slog.Logger) (*dataDir, error) {
+func journalOn(ctx context.Context, path string, driver journal.Driver, log *slog.Logger) (*dataDir, error) {
 	j, err := journal.Open(ctx, driver, journal.Options{Logger: log})
 	if err != nil {
 		return nil, errors.Join(err, driver.Close())

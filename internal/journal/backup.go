@@ -14,6 +14,10 @@ import (
 // BackupOptions change what [Journal.Backup] does; the zero value works.
 type BackupOptions struct {
 	Progress func(done, total int) // called after each store
+
+	// Drop is asked about a store that cannot be copied, whether to leave it
+	// out as if it had been deleted meanwhile. nil: never, the backup fails.
+	Drop func(id popkv.StoreID, cause error) bool
 }
 
 // backupKinds are the kinds of record that the catalog part of a backup holds.
@@ -22,7 +26,8 @@ const backupKinds = catalogKinds + "t"
 // Backup writes everything to w while the journal serves: the catalog as of
 // one moment, then each store with its history as of its own, later moment.
 // Each store is checked on the way; damage ends the backup with
-// [popkv.Internal], because a backup must not be a copy of damage.
+// [popkv.Internal], because a backup must not be a copy of damage, unless
+// [BackupOptions.Drop] leaves the store out.
 //
 // Errors of w are returned as they are.
 func (j *Journal) Backup(ctx context.Context, w io.Writer, o BackupOptions) (Manifest, error) {
@@ -51,6 +56,8 @@ func (j *Journal) Backup(ctx context.Context, w io.Writer, o BackupOptions) (Man
 		switch {
 		case f.err != nil:
 			return manifest, f.err
+		case err != nil && o.Drop != nil && o.Drop(id, err):
+			manifest.Dropped = append(manifest.Dropped, id.String())
 		case err != nil:
 			return manifest, err
 		case entry == nil:

@@ -280,6 +280,47 @@ func TestADamagedStoreIsNotBackedUp(t *testing.T) {
 	})
 }
 
+// Without another backup, what is whole is worth having: a damaged store can be
+// left out, and a restore knows nothing of it.
+func TestADamagedStoreCanBeLeftOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := newEstate(t)
+		j := open(t, e.driver, journal.Options{})
+		for key, value := range stored(t, e.driver) {
+			if strings.HasPrefix(key, "l/"+e.folded.String()) {
+				overwrite(t, e.driver, key, flip(value, len(value)/2))
+				break
+			}
+		}
+		var b bytes.Buffer
+		asked := map[popkv.StoreID]bool{}
+		m, err := j.Backup(t.Context(), &b, journal.BackupOptions{Drop: func(id popkv.StoreID, cause error) bool {
+			var d *journal.Damage
+			asked[id] = errors.As(cause, &d)
+			return true
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{e.folded.String()}, m.Dropped); diff != "" || len(m.Stores) != 3 {
+			t.Fatal(diff, m)
+		}
+		if diff := cmp.Diff(map[popkv.StoreID]bool{e.folded: true}, asked); diff != "" {
+			t.Fatal(diff)
+		}
+		if _, err := journal.VerifyBackup(t.Context(), bytes.NewReader(b.Bytes())); err != nil {
+			t.Fatal(err)
+		}
+		d := newDriver(nil)
+		if _, err := journal.RestoreTo(t.Context(), &b, d, journal.RestoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if r := verified(t, d); r.Stores != 3 {
+			t.Fatalf("%+v", r)
+		}
+	})
+}
+
 // Stores come and go and change while the backup is made.
 func TestABackupWhileServing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

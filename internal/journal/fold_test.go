@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"encoding/binary"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,6 +93,34 @@ func TestHistoryIsTrimmedByAge(t *testing.T) {
 		}
 		if r := verified(t, d); r.Garbage != 0 {
 			t.Fatalf("%+v", r)
+		}
+	})
+}
+
+// However little history is wanted, the newest record stays: it is the evidence
+// of a write whose answer was lost.
+func TestTheNewestRecordIsNeverTrimmed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDriver(nil)
+		j := open(t, d, journal.Options{HistoryVersions: 1, HistoryAge: time.Nanosecond})
+		id := newStore(t, j)
+		for range 3 {
+			fill(t, j, id, "key", 300, 1000)
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			newest := mustWrite(t, j, id, "big", strings.Repeat(time.Now().String(), 5000)) // a reset, and a sweep
+			time.Sleep(time.Hour)
+			synctest.Wait()
+			records, found := 0, false
+			for key := range stored(t, d) {
+				if strings.HasPrefix(key, "l/"+id.String()) {
+					records++
+					found = found || binary.BigEndian.Uint64([]byte(key[len(key)-8:])) == newest.Version
+				}
+			}
+			if !found || records > 300 || j.Stats().Folds == 0 {
+				t.Fatalf("the newest is there: %v, of %d records, %+v", found, records, j.Stats())
+			}
 		}
 	})
 }

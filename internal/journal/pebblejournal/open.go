@@ -180,11 +180,9 @@ func compare(head root, seen mark) error {
 // inspect reads the engine in dir without changing it, and returns its root
 // record if that is what the keys add up to.
 func (d *Driver) inspect(dir string) (head root, err error) {
-	o := d.engineOptions()
-	o.ReadOnly, o.ErrorIfNotExists = true, true
-	db, err := d.openEngine(dir, o)
+	db, err := d.openReadOnly(dir)
 	if err != nil {
-		return root{}, damaged(err)
+		return root{}, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
 	head, err = readRoot(db)
@@ -194,17 +192,32 @@ func (d *Driver) inspect(dir string) (head root, err error) {
 	if d.o.noWitness {
 		return head, nil
 	}
-	if head.id != d.id {
-		return root{}, fmt.Errorf("%w: %s and %s are of different directories", ErrDamaged, formatName, engineName)
-	}
-	sum, err := recount(db, d.id)
+	return head, addUp(db, head, d.id)
+}
+
+func (d *Driver) openReadOnly(dir string) (*pebble.DB, error) {
+	o := d.engineOptions()
+	o.ReadOnly, o.ErrorIfNotExists = true, true
+	db, err := d.openEngine(dir, o)
 	if err != nil {
-		return root{}, damaged(err)
+		return nil, damaged(err)
+	}
+	return db, nil
+}
+
+// addUp says whether the engine's keys are what its root record sums up.
+func addUp(db *pebble.DB, head root, id journal.ID) error {
+	if head.id != id {
+		return fmt.Errorf("%w: %s and %s are of different directories", ErrDamaged, formatName, engineName)
+	}
+	sum, err := recount(db, id)
+	if err != nil {
+		return damaged(err)
 	}
 	if sum != head.digest {
-		return root{}, fmt.Errorf("%w: the keys of batch %d do not add up to its root digest", ErrDamaged, head.sequence)
+		return fmt.Errorf("%w: the keys of batch %d do not add up to its root digest", ErrDamaged, head.sequence)
 	}
-	return head, nil
+	return nil
 }
 
 // damaged says so of an engine that cannot be opened or read, once, unless the

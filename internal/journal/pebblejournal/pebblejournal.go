@@ -74,7 +74,7 @@ type Options struct {
 // What [Open] finds wrong with a directory.
 var (
 	ErrLocked  = errors.New("the data directory is in use by another process: stop it, or reach it with --endpoint")
-	ErrDamaged = errors.New("the data directory is damaged: restore a backup, or keep a copy of it before any repair")
+	ErrDamaged = errors.New("the data directory is damaged: restore a backup; if there is none, `popkv backup create --accept-loss` saves what is left")
 	ErrNewer   = errors.New("the data directory was written by a newer popkv: use that version")
 	ErrNoData  = errors.New("this is no data directory")
 )

@@ -294,6 +294,20 @@ func TestCheckReadsWhatIsOnDiskWhileServing(t *testing.T) {
 	}
 }
 
+func TestAStartRemovesWhatACheckLeftBehind(t *testing.T) {
+	fs := vfs.NewMem()
+	if err := mustOpen(t, options(fs)).Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.MkdirAll(testDir+"/"+checkName, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	defer mustOpen(t, options(fs)).Close()
+	if names, err := fs.List(testDir + "/" + checkName); err == nil {
+		t.Fatalf("%v is still there", names)
+	}
+}
+
 func TestCheckNamesTheFileOfAFlippedBit(t *testing.T) {
 	var load workload
 	fs := &flipFS{FS: loadedDirectory(t, &load).restore(t)}
