@@ -126,6 +126,8 @@ func (g *Gate) Admit(r *http.Request, service string, maxBody int64) (*Admission
 	if verifier == nil {
 		return nil, popkv.Errorf(popkv.Internal, "no service %s", service)
 	}
+	// net/http has made one of equal Content-Length lines; different ones it has
+	// refused. So the length is what every reader of the request takes it for.
 	a := &Admission{
 		request: sigv4.Request{
 			Method: r.Method, Target: r.RequestURI, Host: r.Host, Header: r.Header,

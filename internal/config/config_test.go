@@ -227,6 +227,8 @@ func TestMistakesAreRefused(t *testing.T) {
 		{"a key without its section", nil, nil, "value_bytes: 1", "did you mean limits.value_bytes?"},
 		{"a value in place of a section", nil, nil, "history: 5", "unknown key history, did you mean history.age?"},
 		{"a key given twice", nil, nil, "listen: a:1\nlisten: b:1", "listen is given twice"},
+		{"a second document", nil, nil, "listen: a:1\n---\nregion: x", "second document"},
+		{"a second document that cannot be read", nil, nil, "listen: a:1\n---\n[", "line 3"},
 		{"a key given nested and dotted", nil, nil, "tls.key_file: a\ntls: {key_file: b}", "tls.key_file is given twice"},
 		{"a list in a list", nil, nil, "public_hosts: [[a]]", "plain values only"},
 		{"a document that is a list", nil, nil, "- a", "expected keys and values"},
@@ -258,7 +260,7 @@ func TestMistakesAreRefused(t *testing.T) {
 func TestUnknownVariablesGetOneWarningEach(t *testing.T) {
 	l := mustLoad(t, Dev, nil, []string{
 		"POPKV_LSITEN=x", "POPKV_ENDPOINT=x", "POPKV_ACCESS_KEY_ID=x", "POPKV_SECRET_ACCESS_KEY=x", "POPKV_SESSION_TOKEN=x",
-		"POPKV_VECTORS=x", "POPKV_CONFIG=x", "OTHER=x", "POPKV_LISTEN=",
+		"POPKV_VECTORS=x", "POPKV_SEED=1", "POPKV_CONFIG=x", "OTHER=x", "POPKV_LISTEN=",
 	}, "")
 	if len(l.Warnings) != 1 || !strings.Contains(l.Warnings[0], "POPKV_LSITEN") {
 		t.Errorf("warnings: %q", l.Warnings)

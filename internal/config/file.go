@@ -1,7 +1,9 @@
 package config
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -9,10 +11,17 @@ import (
 
 // parseYAML reads a settings file into its keys, sections joined by dots. It
 // keeps every value as it is written, so that an account id with leading
-// zeros stays what it is, and refuses a key given twice.
+// zeros stays what it is, and refuses a key given twice and a second document,
+// which would go unread.
 func parseYAML(text []byte) (map[string]any, error) {
-	var doc yaml.Node
-	if err := yaml.Unmarshal(text, &doc); err != nil {
+	var doc, more yaml.Node
+	in := yaml.NewDecoder(bytes.NewReader(text))
+	if err := in.Decode(&doc); err != nil && err != io.EOF {
+		return nil, err
+	}
+	if err := in.Decode(&more); err == nil {
+		return nil, fmt.Errorf("line %d: there is a second document: keep one", more.Line)
+	} else if err != io.EOF {
 		return nil, err
 	}
 	flat := map[string]any{}

@@ -163,7 +163,7 @@ func (src Source) envLayer(l *Loaded) (*koanf.Koanf, error) {
 func otherVariables() []string {
 	return []string{
 		FileEnv, "POPKV_ENDPOINT", "POPKV_ACCESS_KEY_ID", "POPKV_SECRET_ACCESS_KEY", "POPKV_SESSION_TOKEN",
-		"POPKV_VECTORS", "POPKV_TEST_LONG",
+		"POPKV_VECTORS", "POPKV_TEST_LONG", "POPKV_SEED",
 	}
 }
 
