@@ -43,6 +43,7 @@ func TestMistakesOnTheCommandLine(t *testing.T) {
 		{"an endpoint that is no URL", "store ls --endpoint localhost:8080", "is not a URL such as http://localhost:8080"},
 		{"an ARN in place of a name", "store rm arn:x --endpoint http://x", "by its name"},
 		{"a key that is not UTF-8", "key put s \xff v --endpoint http://x", "not valid UTF-8"},
+		{"a status that does not exist", "store ls --status ready --endpoint http://x", "is not one of PROVISIONING, READY, IMPORT_FAILURE"},
 		{"reading an empty key", "key get s  --endpoint http://x", "a key is not empty"},
 		{"writing an empty key", "key put s  v --endpoint http://x", "a key is not empty"},
 		{"deleting an empty key", "key rm s k  --endpoint http://x", "a key is not empty"},

@@ -114,7 +114,7 @@ func (p *policyCommand) simulate() *cobra.Command {
 		Long: `Ask whether a user's policies allow an action, without doing it. Denied ends
 with exit code 5.
 
-  popkv policy simulate alice cloudfront-keyvaluestore:PutKey 'arn:aws:cloudfront::123456789012:key-value-store/*' --context aws:SourceIp=10.0.0.1`,
+  popkv policy simulate alice cloudfront-keyvaluestore:PutKey 'arn:aws:cloudfront::000000000000:key-value-store/*' --context aws:SourceIp=10.0.0.1`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s.User, s.Action, s.Resource = args[0], args[1], args[2]
 			return p.on.with(cmd, "", func(ctx context.Context, keep keeper) error {
@@ -129,6 +129,6 @@ with exit code 5.
 			})
 		},
 	}
-	cmd.Flags().StringToStringVar(&s.Context, "context", nil, "condition key of the request, KEY=VALUE; may be repeated")
+	cmd.Flags().StringToStringVar(&s.Context, "context", nil, "condition key of the request, KEY=VALUE; may be repeated (aws:SecureTransport is true unless given)")
 	return cmd
 }

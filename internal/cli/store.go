@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +14,8 @@ import (
 	cftypes "github.com/aws/aws-sdk-go-v2/service/cloudfront/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudfrontkeyvaluestore"
 	"github.com/spf13/cobra"
+
+	"github.com/popkv/popkv"
 )
 
 // A storeRow is a store as `store ls` and `store create` print it.
@@ -88,6 +91,10 @@ func (s *storeCommand) ls() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "ls", Short: "List the stores of the account", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			known := []string{"", string(popkv.Provisioning), string(popkv.Ready), string(popkv.ImportFailure)}
+			if !slices.Contains(known, status) {
+				return usagef(cmd, "--status %s is not one of %s", status, strings.Join(known[1:], ", "))
+			}
 			c, err := s.on.clients(cmd)
 			if err != nil {
 				return err
