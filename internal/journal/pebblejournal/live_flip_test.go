@@ -45,6 +45,9 @@ func TestNoBitFlippedUnderARunningDriverPassesACheck(t *testing.T) {
 				}
 				files := saveDirectory(t, crash(fs, 100, 0))
 				names := files.kindsOf(t)[kind]
+				if kind == ".sst" {
+					names = slices.DeleteFunc(names, unfinished(t, d))
+				}
 				slices.Sort(names)
 				name := names[rng.IntN(len(names))]
 				bit := rng.IntN(len(files[name]) * 8)
@@ -70,6 +73,20 @@ func TestNoBitFlippedUnderARunningDriverPassesACheck(t *testing.T) {
 			}
 		})
 	}
+}
+
+// unfinished tells the tables that the engine does not use: it may be writing
+// them, and use them after a check.
+func unfinished(t testing.TB, d *Driver) func(name string) bool {
+	levels, err := d.db.SSTables()
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, table := range slices.Concat(levels...) {
+		used[fmt.Sprintf("%s/%s/%06d.sst", testDir, engineName, table.FileNum)] = true
+	}
+	return func(name string) bool { return !used[name] }
 }
 
 // fillAll is fill, and returns the writers' revisions.
