@@ -20,7 +20,7 @@ type accessKey struct {
 	SessionToken    string    `json:"SessionToken,omitempty"`
 	Account         string    `json:"Account"`
 	User            string    `json:"User"`
-	Created         time.Time `json:"Created"`
+	Created         time.Time `json:"Created,omitzero"`
 	Expires         time.Time `json:"Expires,omitzero"`
 	PublicKeyOnly   bool      `json:"PublicKeyOnly"`
 }

@@ -87,6 +87,8 @@ func TestAccessKeyCommandsSendTheirRequests(t *testing.T) {
 			seen{"POST /popkv/v1/access-keys", `{"Account":"123456789012","User":"root","PublicKeyOnly":true,"ExpiresInSeconds":3600}`}, key + "\n"},
 		{"access-key list -o csv", `{"AccessKeys":[` + key + `]}`, seen{"GET /popkv/v1/access-keys", ""},
 			"AccessKeyId,Account,User,Created,Expires,PublicKeyOnly\nPK1,123456789012,alice,2026-01-02T03:04:05.678Z,,false\n"},
+		{"access-key list -o jsonl", `{"AccessKeys":[{"AccessKeyId":"ROOT","Account":"123456789012","User":"root","PublicKeyOnly":false}]}`, seen{"GET /popkv/v1/access-keys", ""},
+			`{"AccessKeyId":"ROOT","Account":"123456789012","User":"root","PublicKeyOnly":false}` + "\n"}, // of the environment: made nowhere
 		{"access-key rotate PK1 -o jsonl", key, seen{"POST /popkv/v1/access-keys/PK1/rotate", ""}, key + "\n"},
 		{"access-key rm PK1", "", seen{"DELETE /popkv/v1/access-keys/PK1", ""}, ""},
 		{"policy put alice p/1 @testdata/policy.json", "", seen{"PUT /popkv/v1/users/alice/policies/p%2F1", "{\"Statement\":[]}\n"}, ""},

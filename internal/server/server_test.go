@@ -152,3 +152,12 @@ func TestImportProgressMovesTheCounters(t *testing.T) {
 		}
 	}
 }
+
+// The root key of the environment is listed, but nobody knows when it was made.
+func TestTheListOfKeysInventsNoDate(t *testing.T) {
+	s := start(t, nil)
+	got := send(t, s, message{target: "/popkv/v1/access-keys", service: "popkv"})
+	if want := `{"AccessKeys":[{"AccessKeyId":"test","Account":"000000000000","User":"root","PublicKeyOnly":false}]}`; got.body != want {
+		t.Errorf("%s\nwant %s", got.body, want)
+	}
+}
