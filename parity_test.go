@@ -228,7 +228,7 @@ func TestParityOfBuiltIns(t *testing.T) {
 		{"Date", cfjs.Runtime20, "Date", "now parse UTC", ""},
 		{"typed arrays", cfjs.Runtime20, "(new Uint8Array(1))", "set subarray slice fill map filter every some find findIndex forEach includes indexOf join lastIndexOf reduce reduceRight reverse sort copyWithin buffer byteLength byteOffset length", ""},
 		{"DataView", cfjs.Runtime20, "(new DataView(new ArrayBuffer(8)))", "getInt8 getUint8 getInt16 getUint16 getInt32 getUint32 getFloat32 getFloat64 setInt8 setUint8 setInt16 setUint16 setInt32 setUint32 setFloat32 setFloat64", ""},
-		{"Symbol", cfjs.Runtime20, "Symbol", "for keyFor iterator asyncIterator", "asyncIterator"},
+		{"Symbol", cfjs.Runtime20, "Symbol", "for keyFor iterator asyncIterator", ""},
 		{"globals", cfjs.Runtime20, "", "Int8Array Uint8Array Uint8ClampedArray Int16Array Uint16Array Int32Array Uint32Array Float32Array Float64Array ArrayBuffer DataView TextEncoder TextDecoder atob btoa encodeURI decodeURI encodeURIComponent decodeURIComponent globalThis console Buffer Error EvalError InternalError RangeError ReferenceError SyntaxError TypeError URIError", ""},
 		{"Buffer", cfjs.Runtime20, "Buffer", "alloc allocUnsafe byteLength compare concat from isBuffer isEncoding", ""},
 		{"Buffer.prototype", cfjs.Runtime20, "Buffer.from('a')", "compare copy equals fill includes indexOf lastIndexOf readInt8 readUInt8 readInt16BE readInt16LE readUInt16BE readUInt16LE readInt32BE readInt32LE readUInt32BE readUInt32LE readIntBE readIntLE readUIntBE readUIntLE readFloatBE readFloatLE readDoubleBE readDoubleLE writeInt8 writeUInt8 writeInt16BE writeInt16LE writeUInt16BE writeUInt16LE writeInt32BE writeInt32LE writeUInt32BE writeUInt32LE writeIntBE writeIntLE writeUIntBE writeUIntLE writeFloatBE writeFloatLE writeDoubleBE writeDoubleLE subarray slice swap16 swap32 swap64 toJSON toString write buffer byteOffset length", ""},
@@ -236,7 +236,7 @@ func TestParityOfBuiltIns(t *testing.T) {
 		{"cloudfront", cfjs.Runtime20, "cf", "kvs updateRequestOrigin selectRequestOriginById createRequestOriginGroup edgeLocation cwt", "cwt"},
 		{"kvs", cfjs.Runtime20, "cf.kvs()", "get exists meta count", ""},
 		{"globals of 1.0", cfjs.Runtime10, "", "Buffer atob btoa TextEncoder TextDecoder", "Buffer atob btoa TextEncoder TextDecoder"},
-		{"members of globalThis", cfjs.Runtime20, "globalThis", "Object JSON Buffer console atob btoa TextEncoder InternalError require", "Buffer console atob btoa TextEncoder InternalError require"},
+		{"members of globalThis", cfjs.Runtime20, "globalThis", "Object JSON Buffer console atob btoa TextEncoder InternalError require", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var code strings.Builder
@@ -264,14 +264,9 @@ func TestParityDifferences(t *testing.T) {
 		{"cwt", "cf.cwt.validateToken('x', {});", failed + `TypeError: cannot get property "validateToken" of undefined`},
 		{"error cause", "console.log(typeof new Error('a', {cause: 1}).cause);", "number\n"},
 		{"error stack", "console.log(typeof new Error('a').stack);", "string\n"},
-		{"text of a date", "console.log(String(new Date(0)));", "Thu Jan 01 1970 00:00:00 GMT+0000 (UTC)\n"},
 		{"order of integer keys", "console.log(Object.keys({b: 1, a: 2, 1: 3}).join());", "1,b,a\n"},
-		{"Promise.any that fails", "try { await Promise.any([Promise.reject(1)]); } catch (e) { console.log(String(e)); }", "AggregateError\n"},
-		{"an error in a then-chain", "var p = Promise.resolve(); await p.then(() => event.nothing.x).catch(e => { console.log(e.message); });", "Cannot read property 'x' of undefined\n"},
 		{"null in a parameter", "function f(v) { return v.x; } try { f(null); } catch (e) { console.log(e.message); }", "cannot get property \"x\" of undefined\n"},
-		{"a disallowed header of the event", "console.log(Object.keys(event.request.headers).join());", "x-cache\n"},
 		{"console.log of several", "console.log('a', 1);", "a 1\n"},
-		{"numeric separators in 1.0", "console.log(1_000);", "1000\n"},
 		{"rawQueryString in 1.0", "console.log(typeof event.request.rawQueryString);", "undefined\n"},
 		{"cookie header", "event.request.headers.cookie = {value: 'a=b'};", ""},
 		{"set-cookie header", "return {statusCode: 200, headers: {'set-cookie': {value: 'a=b'}}};", ""},

@@ -26,8 +26,10 @@ func environmentNames(f *features, runtime Runtime) []string {
 		all = globalsOf10
 	}
 	var names []string
+	// A computed name of globalThis may be any of them.
+	computed := f.names["globalThis"] && len(f.reads) > 0
 	for _, name := range all {
-		if f.names[name] {
+		if f.names[name] || computed {
 			names = append(names, name)
 		}
 	}

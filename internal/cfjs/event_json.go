@@ -14,7 +14,8 @@ const MaxEventBytes = 40960
 
 // ParseEvent reads a test event. Unknown properties are dropped and missing
 // collections are empty (observed); distributionDomainName, distributionId and
-// requestId may be absent (documented). An event that is not JSON, lacks the
+// requestId may be absent (documented). Disallowed headers are dropped, as they
+// are hidden from a function in a live request (documented). An event that is not JSON, lacks the
 // request, or has a property of the wrong type fails with [popkv.Invalid].
 func ParseEvent(data []byte) (Event, error) {
 	r := &eventReader{dec: jsontext.NewDecoder(bytes.NewReader(data))}
@@ -245,7 +246,9 @@ func (r *eventReader) fields(path string, fs *Fields, header bool) {
 		}
 		f := Field{Name: name}
 		r.value(path+"."+name, &f.Value, &f.Multi)
-		*fs = append(*fs, f)
+		if !header || !DisallowedHeader(name) {
+			*fs = append(*fs, f)
+		}
 		return true
 	})
 }

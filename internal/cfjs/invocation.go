@@ -91,7 +91,11 @@ func (inv *invocation) arguments() []sobek.Value {
 		values = append(values, inv.module(name))
 	}
 	for _, name := range p.env {
-		values = append(values, inv.environment(name))
+		value := inv.environment(name)
+		if p.features.names["globalThis"] {
+			inv.setGlobal(name, value)
+		}
+		values = append(values, value)
 	}
 	return values
 }

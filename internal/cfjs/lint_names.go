@@ -10,12 +10,12 @@ import (
 // globals20 are the names that runtime 2.0 defines; runtime 1.0 lacks those of
 // globalsSince20.
 const (
-	globals20 = "Array ArrayBuffer Boolean Buffer DataView Date Error EvalError Float32Array Float64Array Function Infinity " +
+	globals20 = "AggregateError Array ArrayBuffer Boolean Buffer DataView Date Error EvalError Float32Array Float64Array Function Infinity " +
 		"Int16Array Int32Array Int8Array InternalError JSON Math NaN Number Object Promise RangeError ReferenceError RegExp " +
 		"String Symbol SyntaxError TextDecoder TextEncoder TypeError URIError Uint16Array Uint32Array Uint8Array " +
 		"Uint8ClampedArray arguments atob btoa console decodeURI decodeURIComponent encodeURI encodeURIComponent eval " +
 		"globalThis isFinite isNaN parseFloat parseInt require undefined"
-	globalsSince20 = " Buffer TextDecoder TextEncoder atob btoa "
+	globalsSince20 = " AggregateError Buffer TextDecoder TextEncoder atob btoa "
 )
 
 // names reports names that nothing defines and built-in members that the
@@ -23,6 +23,7 @@ const (
 func (l *linter) names(tree *ast.Program) {
 	declared := declaredNames(tree)
 	own := ownMembers(tree)
+	own["toLocaleString"] = own["toLocaleString"] || findFeatures(tree).names["Date"] // which has one
 	walk(tree, func(n ast.Node, around []ast.Node) {
 		switch n := n.(type) {
 		case *ast.Identifier:

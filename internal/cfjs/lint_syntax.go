@@ -76,6 +76,9 @@ func (l *linter) expressionSyntax(n ast.Expression, around []ast.Node) {
 			l.at(n.Idx0(), "logical-assignment", LevelError, `Unexpected token "="`)
 		}
 	case *ast.NumberLiteral:
+		if at := strings.IndexByte(n.Literal, '_'); at >= 0 && l.runtime == Runtime10 {
+			l.at(n.Idx+file.Idx(at), "runtime-version", LevelError, `Unexpected token "`+n.Literal[at:]+`"`)
+		}
 		if strings.HasSuffix(n.Literal, "n") && !strings.HasPrefix(n.Literal, "0x") {
 			l.at(n.Idx, "bigint", LevelError, `Unexpected token "n"`)
 		}

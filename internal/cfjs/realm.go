@@ -21,7 +21,7 @@ type amendment struct {
 // observed on njs 0.7.12; Array.from and the copying array methods came later,
 // and AWS does not list them).
 var absent = map[string]string{
-	"global": "AggregateError BigInt BigInt64Array BigUint64Array GoError Map Proxy Reflect Set WeakMap WeakRef WeakSet " +
+	"global": "BigInt BigInt64Array BigUint64Array GoError Map Proxy Reflect Set WeakMap WeakRef WeakSet " +
 		"FinalizationRegistry escape unescape",
 	"Array":                "from",
 	"Array.prototype":      "at findLast findLastIndex flat flatMap toLocaleString toReversed toSorted toSpliced with",
@@ -38,6 +38,7 @@ var absent = map[string]string{
 
 // absentIn10 lists what runtime 1.0 lacks beyond that (documented).
 var absentIn10 = map[string]string{
+	"global":               "AggregateError",
 	"Promise":              "all allSettled any race",
 	"String.prototype":     "replaceAll",
 	"TypedArray.prototype": "every filter find findIndex forEach includes indexOf join lastIndexOf map reduce reduceRight reverse some",
@@ -54,9 +55,9 @@ type amendmentTable struct {
 
 func newAmendments(runtime Runtime) *amendmentTable {
 	if runtime == Runtime10 {
-		return newAmendmentTable(absentAmendments(absent), absentAmendments(absentIn10), restrictions(), byteStringAmendments(), guardAmendments())
+		return newAmendmentTable(absentAmendments(absent), absentAmendments(absentIn10), mendings(), restrictions(), byteStringAmendments(), guardAmendments())
 	}
-	return newAmendmentTable(absentAmendments(absent), restrictions(), guardAmendments())
+	return newAmendmentTable(absentAmendments(absent), mendings(), restrictions(), guardAmendments())
 }
 
 func newAmendmentTable(parts ...[]amendment) *amendmentTable {

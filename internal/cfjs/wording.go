@@ -191,6 +191,9 @@ func (inv *invocation) reword(obj *sobek.Object) {
 	if message == nil || name == nil {
 		return
 	}
+	if name.String() == "AggregateError" && message.String() == "" {
+		_ = obj.Set("message", "All promises were rejected") // of Promise.any
+	}
 	stack := ""
 	if s := obj.Get("stack"); s != nil {
 		stack = s.String()
