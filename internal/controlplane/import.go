@@ -137,8 +137,8 @@ func (s *Service) load(ctx context.Context, log *slog.Logger, id popkv.StoreID, 
 // noteEvery is how often an import's progress is written down.
 const noteEvery = time.Second
 
-// note writes what was read so far into the job's record, where every process
-// finds it, until stop is called. It has a goroutine of its own so that slow
+// note writes what was read so far into the log and into the job's record, where
+// every process finds it, until stop is called. It has a goroutine of its own so that slow
 // storage does not hold up the reading; a note that cannot be written is left
 // out.
 func (s *Service) note(ctx context.Context, log *slog.Logger, id popkv.StoreID, read *atomic.Pointer[s3import.Stats]) (stop func()) {
@@ -156,6 +156,7 @@ func (s *Service) note(ctx context.Context, log *slog.Logger, id popkv.StoreID, 
 				continue
 			}
 			noted = stats
+			log.Info("import goes on", "bytes", stats.Bytes, "items", stats.Items)
 		}
 	})
 	return func() {

@@ -256,6 +256,27 @@ func TestImportThatNeverEndsIsGivenUp(t *testing.T) {
 	})
 }
 
+// Restarts while a store waits for its time are no attempts of its import.
+func TestRestartsBeforeAnImportDoNotCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		drv := memjournal.New(memjournal.Options{})
+		o := Options{DelayTransientStatuses: time.Hour, Source: &documents{texts: map[string]string{"x": twoItems}}}
+		w := start(t, drv, o)
+		s := w.create(NewStore{Name: "s", Import: importOf("x")})
+		for range 2 * maxAttempts {
+			synctest.Wait()
+			w.stop()
+			w = start(t, drv, o)
+		}
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if m := w.meta(s); m.Status != popkv.Ready || m.Items != 2 {
+			t.Errorf("%s with %d items: %s", m.Status, m.Items, m.FailureReason)
+		}
+		w.stop()
+	})
+}
+
 func TestDeleteEndsTheImport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var ended error
@@ -316,7 +337,8 @@ func TestImportShowsHowFarItIs(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				drv := memjournal.New(memjournal.Options{})
 				document, text := io.Pipe()
-				w := start(t, drv, Options{Source: slowly{document}})
+				var log bytes.Buffer
+				w := start(t, drv, Options{Source: slowly{document}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 				s := w.create(NewStore{Name: "s", Import: importOf("x")})
 				describe := func() (popkv.Status, dataplane.Counts) {
 					t.Helper()
@@ -337,6 +359,10 @@ func TestImportShowsHowFarItIs(t *testing.T) {
 				status, counts := describe()
 				if status != popkv.Provisioning || counts.ItemCount < some/10 || counts.ItemCount > some || counts.SizeBytes != 5+100*int64(counts.ItemCount-1) {
 					t.Errorf("on the way: %s with %+v", status, counts)
+				}
+				synctest.Wait()
+				if want := fmt.Sprintf("items=%d", counts.ItemCount); !strings.Contains(log.String(), want) {
+					t.Errorf("the log does not say %q:\n%s", want, log.String())
 				}
 				w.audit()
 				if c.end == "" {

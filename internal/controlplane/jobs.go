@@ -20,8 +20,8 @@ import (
 // and a process that was paused meanwhile cannot finish it a second time, nor
 // into a store that was deleted.
 
-// maxAttempts is how many processes take a job up before it is given up as
-// failed: an import that kills its process must not do so for ever.
+// maxAttempts is how many processes take up a job that is due before it is given
+// up as failed: an import that kills its process must not do so for ever.
 const maxAttempts = 5
 
 // Why a job ends without an outcome.
@@ -145,7 +145,9 @@ func (s *Service) adopt(ctx context.Context) error {
 				return errTaken
 			}
 			j.Owner = s.jobs.owner
-			j.Attempts++
+			if !time.UnixMilli(j.ReadyMS).After(tx.Now()) { // else nobody had begun
+				j.Attempts++
+			}
 			j.Items, j.SizeBytes = 0, 0 // it begins anew
 			tx.Put(key, encode(j))
 			taken = j

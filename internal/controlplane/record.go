@@ -63,7 +63,7 @@ type job struct {
 	Principal string `json:"principal"`        // ARN of who created the store
 	ReadyMS   int64  `json:"ready_ms"`         // not to be READY before, Unix milliseconds
 	Owner     string `json:"owner"`            // the process that works on it
-	Attempts  int    `json:"attempts"`         // processes that have taken it up
+	Attempts  int    `json:"attempts"`         // processes that have taken it up when it was due
 	// How far the import has come, noted now and then. The data plane's
 	// DescribeKeyValueStore reads the two by these names.
 	Items     int   `json:"items,omitzero"`
