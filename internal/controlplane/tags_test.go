@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -150,4 +151,20 @@ func TestResourceThatIsNone(t *testing.T) {
 		}
 	}
 	w.audit()
+}
+
+// FuzzTaggableARN compares isTaggableARN with the service model's pattern, and
+// what is parsed of an ARN with the ARN.
+func FuzzTaggableARN(f *testing.F) {
+	f.Add("arn:aws:cloudfront::123456789012:key-value-store/8aa76c93-3198-462c-aaf6-000000000001")
+	f.Add("arn:aws-cn:cloudfront::1:function/f")
+	model := regexp.MustCompile(`^arn:aws(-cn)?:cloudfront::[0-9]+:(?s:.*)$`)
+	f.Fuzz(func(t *testing.T, arn string) {
+		if got, want := isTaggableARN(arn), model.MatchString(arn); got != want {
+			t.Fatalf("%q: %v, the model says %v", arn, got, want)
+		}
+		if parsed, err := popkv.ParseARN(arn); err == nil && (!isTaggableARN(arn) || parsed.String() != arn) {
+			t.Fatalf("%q is the ARN %q", arn, parsed)
+		}
+	})
 }
