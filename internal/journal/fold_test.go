@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"encoding/binary"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -92,6 +93,26 @@ func TestHistoryIsTrimmedByAge(t *testing.T) {
 			t.Fatalf("history reaches back %v", age)
 		}
 		if r := verified(t, d); r.Garbage != 0 {
+			t.Fatalf("%+v", r)
+		}
+	})
+}
+
+// Folds that history does not begin with cost space: only one of them is kept
+// on the way, however many there were.
+func TestFoldsInBetweenAreNotKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDriver(nil)
+		j := open(t, d, journal.Options{HistoryVersions: 1 << 20})
+		id := newStore(t, j)
+		for range 6 {
+			fill(t, j, id, "key", 300, 1000)
+			synctest.Wait()
+		}
+		if h := head(t, j, id); j.Stats().Folds < 5 || len(h.Generations) != 3 {
+			t.Fatalf("%d folds, %d generations", j.Stats().Folds, len(h.Generations))
+		}
+		if r := verified(t, d); r.Records != 1800 || r.Garbage != 0 {
 			t.Fatalf("%+v", r)
 		}
 	})
@@ -232,6 +253,37 @@ func TestWhatACrashLeftIsSweptAfterTheStart(t *testing.T) {
 		synctest.Wait()
 		if r := verified(t, d); r.Garbage != 0 || r.Records != 10 {
 			t.Fatalf("%+v", r)
+		}
+	})
+}
+
+// One damaged store must not keep garbage of all others for ever.
+func TestADamagedStoreDoesNotStopTheSweepOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDriver(nil)
+		j := open(t, d, journal.Options{})
+		ids := []popkv.StoreID{newStore(t, j), newStore(t, j), newStore(t, j)}
+		slices.SortFunc(ids, func(a, b popkv.StoreID) int { return strings.Compare(a.String(), b.String()) })
+		for _, id := range ids {
+			mustWrite(t, j, id, "a", "1")
+		}
+		synctest.Wait()
+		j.Close()
+		drop(t, j, ids[2]) // nobody sweeps
+		key := "m/" + ids[0].String()
+		overwrite(t, d, key, flip(stored(t, d)[key], 30))
+		damaged := "t/" + ids[1].String() // before the other tombstone
+		overwrite(t, d, damaged, flip(stored(t, d)["t/"+ids[2].String()], 18))
+		j = open(t, d, journal.Options{})
+		time.Sleep(25 * time.Hour) // of the bubble's clock
+		if key := anyWith(stored(t, d), "t/"+ids[2].String()); key != "" {
+			t.Errorf("%q is still there", key)
+		}
+		if key := anyWith(stored(t, d), "l/"+ids[2].String()); key != "" {
+			t.Fatalf("%q is still there", key)
+		}
+		if anyWith(stored(t, d), "l/"+ids[0].String()) == "" {
+			t.Fatal("the damaged store lost its log")
 		}
 	})
 }

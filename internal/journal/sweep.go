@@ -9,7 +9,8 @@ import (
 
 // sweepAll looks at every store that has a log or chunks, deleted ones
 // included. It runs once after the start, beside the requests, and skips from
-// store to store without reading what lies between.
+// store to store without reading what lies between. A store that is damaged
+// keeps what it has, and keeps no other from being swept.
 func (j *Journal) sweepAll(ctx context.Context) error {
 	for _, kind := range []string{"c/", "l/"} {
 		from := kind
@@ -27,7 +28,9 @@ func (j *Journal) sweepAll(ctx context.Context) error {
 			if !found {
 				break
 			}
-			if err := j.sweep(ctx, id); err != nil {
+			if err := j.sweep(ctx, id); isDamage(err) {
+				j.log.Error("a damaged store is not swept", "store", id.String(), "error", err.Error())
+			} else if err != nil {
 				return err
 			}
 			from = PrefixEnd(kind + id.String() + "/")
@@ -153,7 +156,7 @@ func (j *Journal) sweepTombstones(ctx context.Context) error {
 			}
 			deleted, err := decodeTombstone(kv.Key, kv.Value)
 			if err != nil {
-				return err
+				continue // for a verification to report
 			}
 			if j.now().Sub(deleted) >= tombstoneAge {
 				old = append(old, strings.Clone(kv.Key))

@@ -82,6 +82,9 @@ func TestBelowTheReserveWritesAreRefusedAndReadsGoOn(t *testing.T) {
 		if !errors.Is(stage, journal.ErrRefused) {
 			t.Fatalf("stage: %v", stage)
 		}
+		if _, err := d.Check(t.Context()); !errors.Is(err, errFull) || errors.Is(err, ErrDamaged) {
+			t.Fatalf("check: %v", err) // it would have to flush
+		}
 		if value, got, err := viewKey(d, "m/a"); string(value) != "before" || got != rev || err != nil {
 			t.Fatalf("a read shows %q at %d, %v", value, got, err)
 		}
