@@ -105,8 +105,8 @@ func TestFoldsInBetweenAreNotKept(t *testing.T) {
 		d := newDriver(nil)
 		j := open(t, d, journal.Options{HistoryVersions: 1 << 20})
 		id := newStore(t, j)
-		for range 6 {
-			fill(t, j, id, "key", 300, 1000)
+		for round := range 6 {
+			fill(t, j, id, string(rune('a'+round)), 300, 1000+500*round)
 			synctest.Wait()
 		}
 		if h := head(t, j, id); j.Stats().Folds < 5 || len(h.Generations) != 3 {
