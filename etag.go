@@ -28,15 +28,12 @@ func DataETag(version uint64) string { return "KV" + etagBody(version) }
 // ControlETag returns the control plane's ETag of a version.
 func ControlETag(version uint64) string { return "E" + etagBody(version) }
 
-// WellFormedControlETag reports whether s could be some version's control
-// plane ETag. A data-plane ETag never is: it is one character too long.
+// WellFormedControlETag reports whether s looks like an ETag of the control
+// plane: E and 12 or 13 digits or capital letters (assumed). A data-plane ETag
+// never does: it is one character too long.
 func WellFormedControlETag(s string) bool {
 	body, ok := strings.CutPrefix(s, "E")
-	if !ok || len(body) < 12 || len(body) > 13 {
-		return false
-	}
-	_, ok = parse36(body)
-	return ok
+	return ok && len(body) >= 12 && len(body) <= 13 && strings.Trim(body, digits36) == ""
 }
 
 func etagBody(version uint64) string {

@@ -94,7 +94,8 @@ func TestWellFormedControlETag(t *testing.T) {
 		"ETVPDKIKX0DER": true, "E3UN6WX5RRO2AG": true,
 		"KVTVPDKIKX0DER": false, "KV3UN6WX5RRO2AG": false, // the other plane's
 		"": false, "E": false, "*": false, "etvpdkikx0der": false, "E3UN6WX5RRO2AGX": false,
-		"EZZZZZZZZZZZZZ": false, // more than 64 bits
+		"EXXXXXXXXXXXXX": true, // of no version
+		"E3UN6WX5_RO2AG": false,
 	} {
 		if got := WellFormedControlETag(s); got != want {
 			t.Errorf("WellFormedControlETag(%q) = %v, want %v", s, got, want)

@@ -559,21 +559,28 @@ func TestRaiseFunction(t *testing.T) {
 func TestForgetLeavesNoTraceOfAStore(t *testing.T) {
 	w := newWorld(t, Options{})
 	gone, kept := w.create(NewStore{Name: "gone"}), w.create(NewStore{Name: "kept"})
-	w.createFunction("reads-gone", config(gone))
+	readers := map[string]int{"reads-kept": 1}
 	w.createFunction("reads-kept", config(kept))
-	err := w.j.Catalog(t.Context(), func(tx *journal.Tx) error {
-		if err := Forget(tx, gone.ID); err != nil {
-			return err
+	for n := range 20 { // more records than fit into one transaction
+		name := fmt.Sprint("reads-gone-", n)
+		readers[name] = 0
+		w.createFunction(name, config(gone))
+	}
+	for more := true; more; {
+		err := w.j.Catalog(t.Context(), func(tx *journal.Tx) (err error) {
+			if more, err = Forget(tx, gone.ID); err != nil || more {
+				return err
+			}
+			return tx.DropStore(gone.ID) // in a restore it never was there
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
-		return tx.DropStore(gone.ID) // in a restore it never was there
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 	if w.target("gone").Exists {
 		t.Error("the name still leads somewhere")
 	}
-	for name, want := range map[string]int{"reads-gone": 0, "reads-kept": 1} {
+	for name, want := range readers {
 		f, err := w.DescribeFunction(t.Context(), w.function(name), Development)
 		if err != nil || len(f.Config.Stores) != want {
 			t.Errorf("%s has the stores %v, %v; want %d", name, f.Config.Stores, err, want)

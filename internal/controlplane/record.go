@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -165,25 +166,31 @@ func Raise(key string, value []byte, jump uint64) ([]byte, error) {
 
 // Forget removes what the catalog says of a store that was deleted while a
 // backup was made: its name, its place in the quota and its associations. A
-// restore calls it; the store itself is not there.
-func Forget(tx *journal.Tx, id popkv.StoreID) error {
+// restore calls it, in one transaction after the other for as long as there is
+// more: a transaction holds few records, and those of functions may be long. The
+// store itself is not there.
+func Forget(tx *journal.Tx, id popkv.StoreID) (more bool, err error) {
 	c, ok, err := get[control](tx, journal.ControlKey(id))
 	if err != nil || !ok {
-		return err
+		return false, err
 	}
-	for _, r := range c.Referrers {
-		f, err := functionByName(tx, c.Account, r.Function)
-		if err != nil {
-			return err
-		}
-		for _, stage := range []Stage{Development, Live} {
-			if at := f.at(stage); at != nil && at.Store == id.String() {
-				at.Store = ""
-			}
-		}
-		tx.Put(journal.FunctionKey(c.Account, r.Function), encode(f))
+	if len(c.Referrers) == 0 {
+		return false, forget(tx, id, &c)
 	}
-	return forget(tx, id, &c)
+	name := c.Referrers[0].Function
+	f, err := functionByName(tx, c.Account, name)
+	if err != nil {
+		return false, err
+	}
+	for _, stage := range []Stage{Development, Live} {
+		if at := f.at(stage); at != nil && at.Store == id.String() {
+			at.Store = ""
+		}
+	}
+	tx.Put(journal.FunctionKey(c.Account, name), encode(f))
+	c.Referrers = slices.DeleteFunc(c.Referrers, func(r referrer) bool { return r.Function == name })
+	tx.Put(journal.ControlKey(id), encode(c))
+	return true, nil
 }
 
 // forget removes a store from the catalog.

@@ -68,26 +68,15 @@ func (s *Service) Describe(ctx context.Context, t Target) (Description, error) {
 	}, nil
 }
 
-// A Catalog keeps the records of imports that are under way. A [Journal] that is
-// none has none.
-type Catalog interface {
-	// Scan calls fn for each record with from <= key < end.
-	Scan(ctx context.Context, from, end string, limit int, fn func(key string, value []byte) error) error
-}
-
 // imported returns how far a store's import has come. The record that says so is
 // internal/controlplane's; only the two counts of it are looked at.
 func (s *Service) imported(ctx context.Context, store popkv.StoreID) (Counts, error) {
-	catalog, ok := s.journal.(Catalog)
-	if !ok {
-		return Counts{}, nil
-	}
 	var job struct {
 		Items     int   `json:"items"`
 		SizeBytes int64 `json:"size_bytes"`
 	}
 	key := journal.ImportJobKey(store)
-	err := catalog.Scan(ctx, key, key+"\x00", 1, func(_ string, value []byte) error {
+	err := s.journal.Scan(ctx, key, key+"\x00", 1, func(_ string, value []byte) error {
 		return json.Unmarshal(value, &job)
 	})
 	return Counts{ItemCount: job.Items, SizeBytes: job.SizeBytes}, err

@@ -20,6 +20,8 @@ type Journal interface {
 	// Head returns the store as it stands, immutable, no older than any
 	// write answered before the call.
 	Head(ctx context.Context, store popkv.StoreID) (*journal.Head, error)
+	// Scan calls fn for each catalog record with from <= key < end, in order.
+	Scan(ctx context.Context, from, end string, limit int, fn func(key string, value []byte) error) error
 	// Update runs change on the current head while the store's writer turn
 	// is held and commits what it returns; it may run change again. The
 	// returned head is durable. A change without effect commits nothing and

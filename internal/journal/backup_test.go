@@ -360,9 +360,9 @@ func TestABackupWhileServing(t *testing.T) {
 			t.Fatal(err, m)
 		}
 		forgotten := []string{}
-		restored := restore(t, b.Bytes(), journal.RestoreOptions{Forget: func(tx *journal.Tx, id popkv.StoreID) error {
+		restored := restore(t, b.Bytes(), journal.RestoreOptions{Forget: func(tx *journal.Tx, id popkv.StoreID) (bool, error) {
 			forgotten = append(forgotten, id.String())
-			return nil
+			return false, nil
 		}})
 		if diff := cmp.Diff(m.Dropped, forgotten); diff != "" {
 			t.Fatal(diff)

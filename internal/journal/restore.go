@@ -19,9 +19,10 @@ type RestoreOptions struct {
 	Raise func(key string, value []byte, jump uint64) ([]byte, error)
 
 	// Forget removes what the catalog says of a store that was deleted while
-	// the backup was made: name, counter and associations. nil deletes only
-	// the control record and the import job.
-	Forget func(tx *Tx, id popkv.StoreID) error
+	// the backup was made: name, counter and associations, in as many
+	// transactions as it says there is more for. nil deletes only the control
+	// record and the import job.
+	Forget func(tx *Tx, id popkv.StoreID) (more bool, err error)
 
 	Progress func(stores int) // called after each store
 }
@@ -254,12 +255,16 @@ func (re *restore) forget(ctx context.Context, text string) error {
 	if !ok {
 		return badBackup("the manifest drops %q, which is no store", text)
 	}
-	return re.j.Catalog(ctx, func(tx *Tx) error {
-		if re.o.Forget != nil {
-			if err := re.o.Forget(tx, id); err != nil {
-				return err
-			}
+	for more := re.o.Forget != nil; more; {
+		err := re.j.Catalog(ctx, func(tx *Tx) (err error) {
+			more, err = re.o.Forget(tx, id)
+			return err
+		})
+		if err != nil {
+			return err
 		}
+	}
+	return re.j.Catalog(ctx, func(tx *Tx) error {
 		tx.Delete(ControlKey(id))
 		tx.Delete(ImportJobKey(id))
 		return nil
