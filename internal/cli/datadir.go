@@ -66,11 +66,11 @@ func journalOn(ctx context.Context, path string, driver journal.Driver, log *slo
 	return &dataDir{path: path, driver: driver, journal: j}, nil
 }
 
-// open opens the directory for access keys and policies. It is made if it is
-// not there, so that a first key can be made before the first start.
-func (f *dataDirFlags) open(ctx context.Context, a *app) (*dataDir, error) {
+// open opens the directory for access keys and policies. With mayMake it is made
+// if it is not there, so that a first key can be made before the first start.
+func (f *dataDirFlags) open(ctx context.Context, a *app, mayMake bool) (*dataDir, error) {
 	log := a.quietLogger()
-	driver, err := pebblejournal.Open(f.dir, pebblejournal.Options{Logger: log})
+	driver, err := pebblejournal.Open(f.dir, pebblejournal.Options{Logger: log, MustExist: !mayMake})
 	if err != nil {
 		return nil, err
 	}

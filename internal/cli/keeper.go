@@ -62,7 +62,8 @@ func (f *keeperFlags) open(cmd *cobra.Command) (keeper, error) {
 		return nil, err
 	}
 	if offline {
-		return f.offline.open(cmd.Context(), f.on.app)
+		mayMake := cmd.Name() == "create" || cmd.Name() == "put"
+		return f.offline.open(cmd.Context(), f.on.app, mayMake)
 	}
 	if f.offline.account != "" && cmd.Name() != "create" || f.offline.keyFile != "" {
 		return nil, usagef(cmd, "a running server knows your account and its secrets key file: give --account and --secrets-key-file with --data-dir only")

@@ -114,6 +114,12 @@ func TestStartWithoutRootKeyOrTerminal(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "popkv access-key create --account 123456789012 --user root") {
 		t.Fatalf("got %v, want the command that makes a root key", err)
 	}
+	inMemory := cfg
+	inMemory.InMemory = true
+	_, err = New(t.Context(), inMemory, Options{})
+	if err == nil || !strings.Contains(err.Error(), "set POPKV_ROOT_ACCESS_KEY_ID") || strings.Contains(err.Error(), "--data-dir") {
+		t.Fatalf("got %v, want advice that helps a server that keeps nothing", err)
+	}
 	shown := new(strings.Builder)
 	s, err := New(t.Context(), cfg, Options{Terminal: shown})
 	if err != nil {

@@ -99,7 +99,11 @@ func (s *Server) openDirectory(ctx context.Context) error {
 // firstRootKey makes the account's root key and shows it, once. Without a
 // terminal the secret would end in a log, so it is not made.
 func (s *Server) firstRootKey(ctx context.Context) error {
-	if s.o.Terminal == nil {
+	switch {
+	case s.o.Terminal == nil && s.cfg.InMemory:
+		return fmt.Errorf("account %s has no root access key, and there is no terminal to show a new one on: "+
+			"set POPKV_ROOT_ACCESS_KEY_ID and POPKV_ROOT_SECRET_ACCESS_KEY", s.cfg.AccountID)
+	case s.o.Terminal == nil:
 		return fmt.Errorf("account %[1]s has no root access key, and there is no terminal to show a new one on: "+
 			"set POPKV_ROOT_ACCESS_KEY_ID and POPKV_ROOT_SECRET_ACCESS_KEY, or make a key with "+
 			"`popkv access-key create --account %[1]s --user root --data-dir %[2]s` while the server is stopped", s.cfg.AccountID, s.cfg.DataDir)
