@@ -148,15 +148,17 @@ func TestBombsAreStopped(t *testing.T) {
 // ends names the bombs that some engines survive.
 func ends(name string) bool { return name == "deep recursion" }
 
-// Good functions hardly notice hostile ones. The two are measured in turns,
-// because the machine has other work too.
+// Good functions hardly notice hostile ones. The two are measured in turns, and
+// the median of the rounds counts, because the machine has other work too.
 func TestNeighboursOfBombs(t *testing.T) {
 	if !long() {
 		t.Skip("POPKV_TEST_LONG is not set")
 	}
 	pool := newPool(t, Options{})
-	var quiet, loud neighbours
+	var ratios []float64
+	failed := 0
 	for round := range 5 {
+		var quiet, loud neighbours
 		quiet.run(t, pool, nil)
 		var hostile []Call
 		for name, body := range bombs {
@@ -165,14 +167,17 @@ func TestNeighboursOfBombs(t *testing.T) {
 			hostile = append(hostile, c)
 		}
 		loud.run(t, pool, hostile)
+		t.Logf("p50 %v and %v, p99 %v and %v, of %d and %d runs; %+v", quiet.percentile(50), loud.percentile(50),
+			quiet.percentile(99), loud.percentile(99), len(quiet.latencies), len(loud.latencies), pool.Stats())
+		ratios = append(ratios, float64(loud.percentile(99))/float64(quiet.percentile(99)))
+		failed += quiet.failed + loud.failed
 	}
-	t.Logf("p50 %v and %v, p99 %v and %v, of %d and %d runs; %+v", quiet.percentile(50), loud.percentile(50),
-		quiet.percentile(99), loud.percentile(99), len(quiet.latencies), len(loud.latencies), pool.Stats())
-	if loud.percentile(99) > 2*quiet.percentile(99) {
-		t.Errorf("p99 of the neighbours is %v, more than twice the %v without bombs", loud.percentile(99), quiet.percentile(99))
+	slices.Sort(ratios)
+	if median := ratios[len(ratios)/2]; median > 2 {
+		t.Errorf("p99 of the neighbours is %.2f times what it is without bombs, want at most twice; rounds: %.2f", median, ratios)
 	}
 	// A machine that stands still while it counts processor time may cost one.
-	if failed := quiet.failed + loud.failed; failed > 3 {
+	if failed > 3 {
 		t.Errorf("%d neighbours failed", failed)
 	}
 }
