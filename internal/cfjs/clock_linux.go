@@ -18,7 +18,8 @@ func CurrentThread() Thread {
 	return Thread{id: ^int32(unix.Gettid())<<3 | perThreadSched}
 }
 
-func (c Thread) now() time.Duration {
+// Used is the processor time that the thread has used so far.
+func (c Thread) Used() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(c.id, &ts); err != nil {
 		return 0

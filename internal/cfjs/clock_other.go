@@ -12,4 +12,5 @@ type Thread struct{ start time.Time }
 // itself to.
 func CurrentThread() Thread { return Thread{start: time.Now()} }
 
-func (c Thread) now() time.Duration { return time.Since(c.start) }
+// Used is the wall time since the thread was asked for.
+func (c Thread) Used() time.Duration { return time.Since(c.start) }

@@ -27,7 +27,7 @@ type Result struct {
 	Response *Response     // answer with this response
 	Origin   *OriginChange // what the function asked of the origin; nil = nothing
 	Logs     []string      // console.log lines, 10 KB at most
-	CPU      time.Duration // processor time of the run, wall time where the system has no such clock
+	CPU      time.Duration // processor time of the run; wall time where the system has no such clock, see also [Options.Thread]
 	Failure  Failure
 	Exceeded bool // stopped at the hard limit; callers throttle a function for this
 
@@ -35,6 +35,12 @@ type Result struct {
 	ErrorMessage string
 	// ComputeUtilization is the share of the time budget in percent, 0 to 100.
 	ComputeUtilization int
+}
+
+// Charge sets the processor time of the run and its share of the budget.
+func (r *Result) Charge(cpu, budget time.Duration) {
+	r.CPU = cpu
+	r.ComputeUtilization = min(100, int((cpu*100+budget/2)/budget))
 }
 
 // Output is TestFunction's FunctionOutput: compact JSON rebuilt from the model,

@@ -68,10 +68,9 @@ func (p *Program) runWatched(ctx context.Context, event *Event, store Store, o *
 	inv := &invocation{vm: sobek.New(), program: p, event: event, store: store, options: o}
 	w := startWatch(ctx, inv)
 	result, err := inv.run()
-	result.CPU = w.stop()
+	result.Charge(w.stop(), o.Budget)
 	result.Logs = inv.log.lines
 	result.Origin = inv.origin
-	result.ComputeUtilization = min(100, int((result.CPU*100+o.Budget/2)/o.Budget))
 	if err == nil && p.features.regexps && time.Since(w.start) >= regexpTimeout {
 		// A regular expression may have given up and said "no match".
 		switch {

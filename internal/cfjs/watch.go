@@ -51,7 +51,7 @@ func startWatch(ctx context.Context, inv *invocation) *watch {
 		w.timer = time.AfterFunc(min(o.HardLimit, shortRun), func() { inv.stop(errSlow) })
 		return w
 	}
-	w.used = o.Thread.now()
+	w.used = o.Thread.Used()
 	w.timer = time.AfterFunc(min(o.HardLimit, watchPeriod), w.look)
 	return w
 }
@@ -68,7 +68,7 @@ func (w *watch) look() {
 		w.heap = heap
 	}
 	o := w.inv.options
-	cpu := o.Thread.now() - w.used
+	cpu := o.Thread.Used() - w.used
 	if cpu >= o.HardLimit || time.Since(w.start) >= o.WallLimit || heap > w.heap+uint64(o.MemoryLimit) {
 		w.inv.stop(errExceeded)
 		return
@@ -81,7 +81,7 @@ func (w *watch) look() {
 func (w *watch) stop() time.Duration {
 	used := time.Since(w.start)
 	if t := w.inv.options.Thread; t != nil {
-		used = t.now() - w.used
+		used = t.Used() - w.used
 	}
 	if w.stopCtx != nil {
 		w.stopCtx()

@@ -635,3 +635,29 @@ func TestTheEnvironmentStaysWithTheParent(t *testing.T) {
 		}
 	}
 }
+
+// What it costs to ask the parent for a key is popkv's doing, not the function's.
+func TestReadsAreNotCharged(t *testing.T) {
+	pool := newPool(t, Options{Calls: 1, Budget: time.Second, HardLimit: time.Minute, WallLimit: time.Minute})
+	const reads = "import cf from 'cloudfront';\nasync function handler(event) { const kvs = cf.kvs(); for (let i = 0; i < 2000; i++) { await kvs.get('key'); } return event.request; }"
+	c := typicalCall()
+	c.Program = NewProgram([]byte(reads), cfjs.Runtime20)
+	mustRun(t, pool, c)
+	until(t, "a spare waits", func() bool { pool.mu.Lock(); defer pool.mu.Unlock(); return len(pool.idle) == 2 })
+	workers := func() (used time.Duration) {
+		pool.mu.Lock()
+		defer pool.mu.Unlock()
+		for w := range pool.live {
+			used += w.watch.clock.now()
+		}
+		return used
+	}
+	before := workers()
+	result := mustRun(t, pool, c)
+	if used := workers() - before; result.CPU <= 0 || result.CPU > used*2/3 {
+		t.Errorf("charged %v, the worker used %v, most of it for 2000 reads", result.CPU, used)
+	}
+	if want := int(result.CPU * 100 / time.Second); result.ComputeUtilization < want || result.ComputeUtilization > want+1 {
+		t.Errorf("%d %% of a second for %v", result.ComputeUtilization, result.CPU)
+	}
+}

@@ -146,14 +146,18 @@ func (w *worker) call(payload []byte) error {
 		options.Now = func() time.Time { return q.now }
 	}
 	var store cfjs.Store
+	piped := &pipedStore{w: w}
 	if q.store != nil {
-		store = &pipedStore{w, *q.store}
+		piped.info, store = *q.store, piped
 	}
 	result, err := program.Run(context.Background(), &q.event, store, options)
 	if err != nil {
 		w.begin(frameDefect)
 		w.buf = append(w.buf, err.Error()...)
 		return nil
+	}
+	if !result.Exceeded {
+		result.Charge(result.CPU-piped.used, options.Budget)
 	}
 	w.begin(frameResult)
 	e := encoder(w.buf)
@@ -182,10 +186,12 @@ func (w *worker) program(hash programHash, version cfjs.Runtime) (*cfjs.Program,
 	return p, nil
 }
 
-// A pipedStore asks the parent.
+// A pipedStore asks the parent. What that costs is not the function's doing: it
+// counts for the limits, but not for the compute utilization.
 type pipedStore struct {
 	w    *worker
 	info storeInfo
+	used time.Duration // processor time
 }
 
 // Get implements [cfjs.Store]. Without a parent there is nobody to run for.
@@ -193,6 +199,8 @@ func (s *pipedStore) Get(key string) (string, bool) {
 	if len(key) > maxKey {
 		return "", false
 	}
+	before := s.w.options.Thread.Used()
+	defer func() { s.used += s.w.options.Thread.Used() - before }()
 	s.w.begin(frameGet)
 	s.w.buf = append(s.w.buf, key...)
 	answer, err := s.w.ask(frameValue)
