@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 	"unsafe"
@@ -75,9 +76,54 @@ func (f fuse) set(d time.Duration) error {
 	return nil
 }
 
+// startQuietly lets a process start with a low priority: that takes as much of a
+// processor as hundreds of calls. It does nothing unless this process may undo
+// it, which takes the right CAP_SYS_NICE.
+func startQuietly(pid int) {
+	if base, may := ownPriority(); may {
+		_ = unix.Setpriority(unix.PRIO_PGRP, pid, min(base+10, 19))
+	}
+}
+
+// started undoes startQuietly.
+func started(pid int) {
+	if base, may := ownPriority(); may {
+		_ = unix.Setpriority(unix.PRIO_PGRP, pid, base)
+	}
+}
+
+// ownPriority returns the nice value of this process, and whether it may raise
+// another's to it.
+var ownPriority = sync.OnceValues(func() (nice int, mayRaise bool) {
+	raw, err := unix.Getpriority(unix.PRIO_PROCESS, os.Getpid()) // 20 - nice
+	if err != nil {
+		return 0, false
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, false
+	}
+	return 20 - raw, data[0].Effective&(1<<unix.CAP_SYS_NICE) != 0
+})
+
 // yieldProcessor makes a worker the last in line for a processor, for the rest
-// of its life: to take that back needs rights. That it fails matters little.
-func yieldProcessor(pid int) { _ = unix.Setpriority(unix.PRIO_PGRP, pid, 15) }
+// of its life: to take that back needs rights. Its threads run when nothing else
+// wants to, and whatever wakes up takes the processor from them at once, which a
+// low priority alone does not promise. That it fails matters little.
+func yieldProcessor(pid int) {
+	_ = unix.Setpriority(unix.PRIO_PGRP, pid, 15)
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+	if err != nil {
+		return
+	}
+	idle := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE, Nice: 15}
+	for _, thread := range threads { // later ones inherit it
+		if tid, err := strconv.Atoi(thread.Name()); err == nil {
+			_ = unix.SchedSetAttr(tid, &idle, 0)
+		}
+	}
+}
 
 // limitMemory lets this process have no more than so many bytes of memory,
 // counting what it has.

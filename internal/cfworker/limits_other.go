@@ -30,6 +30,10 @@ func newFuse() (fuse, error) { return fuse{}, nil }
 
 func (fuse) set(time.Duration) error { return nil }
 
+func startQuietly(int) {}
+
+func started(int) {}
+
 func yieldProcessor(int) {}
 
 // ownLook is how often a process looks after itself.

@@ -83,6 +83,7 @@ func (p *process) start() error {
 		close(p.exited)
 		return err
 	}
+	startQuietly(p.cmd.Process.Pid)
 	p.watch.init(p)
 	go func() {
 		p.cmd.Wait() // the state says how it ended
@@ -125,6 +126,7 @@ func (p *process) setUp() error {
 		p.end()
 		return fmt.Errorf("function worker did not start: %w: %s", err, p.howItEnded())
 	}
+	started(p.cmd.Process.Pid)
 	return nil
 }
 
