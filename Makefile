@@ -28,3 +28,4 @@ test-all: ## real AWS clients, the njs oracle, longer fault loops; installs what
 
 bench: ## measured ratios, each to a floor in the same run; docs/performance.md
 	cd bench && $(GO) test -run '^$$' -bench . -benchtime 2s ./...
+	$(GO) test -run '^$$' -bench Neighbours -benchtime 1x ./internal/cfworker
