@@ -18,6 +18,15 @@ func CurrentThread() Thread {
 	return Thread{id: ^int32(unix.Gettid())<<3 | perThreadSched}
 }
 
+// processUsed is the processor time that this process has used so far.
+func processUsed() time.Duration {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_PROCESS_CPUTIME_ID, &ts); err != nil {
+		return 0
+	}
+	return time.Duration(ts.Nano())
+}
+
 // Used is the processor time that the thread has used so far.
 func (c Thread) Used() time.Duration {
 	var ts unix.Timespec

@@ -12,5 +12,10 @@ type Thread struct{ start time.Time }
 // itself to.
 func CurrentThread() Thread { return Thread{start: time.Now()} }
 
+var processStart = time.Now()
+
+// processUsed is the wall time since the process began.
+func processUsed() time.Duration { return time.Since(processStart) }
+
 // Used is the wall time since the thread was asked for.
 func (c Thread) Used() time.Duration { return time.Since(c.start) }

@@ -35,6 +35,10 @@ type Options struct {
 	// within 10 ms on the wall clock is said to have used that, and one that does
 	// not is made again with its processor time measured.
 	Thread *Thread
+	// WholeProcess says that the process does nothing but this run, so that the
+	// hard limit counts all its threads: garbage is collected by others than
+	// Thread, which must be set. What a function is charged is Thread's alone.
+	WholeProcess bool
 	// Edge is what cloudfront.edgeLocation says; nil leaves it empty.
 	Edge *EdgeLocation
 	// Logger gets a line for a defect of this package, never for a function's.

@@ -26,6 +26,7 @@ type watch struct {
 	inv     *invocation
 	start   time.Time
 	used    time.Duration // on the thread's clock when the run began, if it is metered
+	spent   time.Duration // on the clock of the hard limit when the run began
 	stopCtx func() bool
 
 	mu    sync.Mutex
@@ -52,8 +53,17 @@ func startWatch(ctx context.Context, inv *invocation) *watch {
 		return w
 	}
 	w.used = o.Thread.Used()
+	w.spent = w.limited()
 	w.timer = time.AfterFunc(min(o.HardLimit, watchPeriod), w.look)
 	return w
+}
+
+// limited is the clock that the hard limit is about.
+func (w *watch) limited() time.Duration {
+	if w.inv.options.WholeProcess {
+		return processUsed()
+	}
+	return w.inv.options.Thread.Used()
 }
 
 // look interrupts the run if it is over a limit and comes back later if not.
@@ -68,7 +78,7 @@ func (w *watch) look() {
 		w.heap = heap
 	}
 	o := w.inv.options
-	cpu := o.Thread.Used() - w.used
+	cpu := w.limited() - w.spent
 	if cpu >= o.HardLimit || time.Since(w.start) >= o.WallLimit || heap > w.heap+uint64(o.MemoryLimit) {
 		w.inv.stop(errExceeded)
 		return

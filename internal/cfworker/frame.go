@@ -25,7 +25,7 @@ const (
 	frameValue   frameKind = 'v' // answers get
 
 	// From the worker.
-	frameReady       frameKind = 'r'
+	frameReady       frameKind = 'r' // for calls, on which thread; also after a result that said that the worker rests
 	frameNeedProgram frameKind = 'P'
 	frameGet         frameKind = 'g'
 	frameResult      frameKind = 'R'

@@ -99,7 +99,7 @@ func (p *process) peakBytes(t *testing.T) int64 {
 
 // aTurn is a turn of nobody else's.
 func aTurn(t *testing.T) *turn {
-	turn, err := newTurns(1).take(t.Context())
+	turn, err := newTurns(1).take(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,6 +186,7 @@ func BenchmarkNeighboursOfBombs(b *testing.B) {
 			ratios = append(ratios, float64(loud.percentile(99))/float64(quiet.percentile(99)))
 		}
 	}
+	b.Logf("p99 beside bombs, in parts of the p99 without: %.2f", ratios)
 	slices.Sort(ratios)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(ratios[len(ratios)/2], "p99/quiet≤2")
@@ -250,29 +251,91 @@ func (n *neighbours) percentile(p int) time.Duration {
 	return n.latencies[len(n.latencies)*p/100]
 }
 
-// A worker has its parent's priority when it is ready, and none when it was slow.
+// A worker has its parent's priority when it is ready. A slow call yields the
+// processor to others, if there are any, and costs the worker its thread only.
 func TestPriorityOfWorkers(t *testing.T) {
-	p := startProcess(t, Options{}.withDefaults())
-	pid := p.cmd.Process.Pid
-	own, err := unix.Getpriority(unix.PRIO_PROCESS, os.Getpid())
+	own, err := unix.SchedGetAttr(0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := unix.Getpriority(unix.PRIO_PROCESS, pid); err != nil || got != own {
-		t.Errorf("priority %d, %v, want %d", got, err, own)
+	p := startProcess(t, Options{HardLimit: 300 * time.Millisecond}.withDefaults()) // a first call takes some
+	worn := map[int]bool{}
+	checkThreads := func() {
+		t.Helper()
+		threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", p.cmd.Process.Pid))
+		if err != nil || len(threads) < 2 {
+			t.Fatal(len(threads), err)
+		}
+		for _, thread := range threads {
+			tid, err := strconv.Atoi(thread.Name())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if worn[tid] { // ends, or if it was the first one is never used again
+				continue
+			}
+			attr, err := unix.SchedGetAttr(tid, 0)
+			if err != nil || attr.Policy != own.Policy || attr.Nice != own.Nice {
+				t.Errorf("thread %d has %+v, %v, want %+v", tid, attr, err, own)
+			}
+		}
 	}
-	yieldProcessor(pid)
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil || len(threads) == 0 {
-		t.Fatal(len(threads), err)
-	}
-	for _, thread := range threads {
-		tid, err := strconv.Atoi(thread.Name())
+	checkThreads()
+
+	run := func(c Call, slow, alone bool) {
+		t.Helper()
+		turns := newTurns(1)
+		turn, err := turns.take(t.Context(), slow)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if attr, err := unix.SchedGetAttr(tid, 0); err != nil || attr.Policy != unix.SCHED_IDLE {
-			t.Errorf("thread %d has %+v, %v", tid, attr, err)
+		if !alone {
+			if _, err := turns.take(t.Context(), !slow); err != nil {
+				t.Fatal(err)
+			}
 		}
+		if _, err := p.run(c, turn); err != nil || !p.alive() {
+			t.Fatal(err, p.alive())
+		}
+	}
+	policy := -1
+	c := typicalCall()
+	c.Store = looking{c.Store, func() {
+		attr, err := unix.SchedGetAttr(p.thread, 0)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		policy = int(attr.Policy)
+	}}
+	for _, tc := range []struct {
+		what        string
+		call        Call
+		slow, alone bool
+		policy      int
+		rests       bool
+	}{
+		{"a quick call", c, false, false, unix.SCHED_NORMAL, false},
+		{"a call in the slow lane", c, true, false, unix.SCHED_IDLE, true},
+		{"a call in the slow lane that is alone", c, true, true, unix.SCHED_NORMAL, false},
+		{"a slow call", bombCall(bombs["endless loop"]), false, false, -1, true},
+		{"a slow call that is alone", bombCall(bombs["endless loop"]), false, true, -1, true},
+	} {
+		policy = -1
+		before := p.thread
+		run(tc.call, tc.slow, tc.alone)
+		if policy != tc.policy || p.rests != tc.rests {
+			t.Errorf("%s: policy %d, rests %t, want %d and %t", tc.what, policy, p.rests, tc.policy, tc.rests)
+		}
+		if p.rests {
+			if err := p.rest(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if (p.thread != before) != tc.rests || p.worn || p.rests {
+			t.Errorf("%s: thread %d after %d, worn %t, rests %t", tc.what, p.thread, before, p.worn, p.rests)
+		}
+		worn[before] = tc.rests
+		checkThreads()
 	}
 }

@@ -76,6 +76,16 @@ func (f fuse) set(d time.Duration) error {
 	return nil
 }
 
+// burnt reports whether a fuse that was set to a length has burnt by so much.
+func (f fuse) burnt(length, by time.Duration) (bool, error) {
+	var spec unix.ItimerSpec
+	_, _, errno := unix.Syscall(unix.SYS_TIMER_GETTIME, uintptr(f.timer), uintptr(unsafe.Pointer(&spec)), 0)
+	if errno != 0 {
+		return false, os.NewSyscallError("timer_gettime", errno)
+	}
+	return length-time.Duration(spec.Value.Nano()) >= by, nil
+}
+
 // startQuietly lets a process start with a low priority: that takes as much of a
 // processor as hundreds of calls. It does nothing unless this process may undo
 // it, which takes the right CAP_SYS_NICE.
@@ -107,23 +117,16 @@ var ownPriority = sync.OnceValues(func() (nice int, mayRaise bool) {
 	return 20 - raw, data[0].Effective&(1<<unix.CAP_SYS_NICE) != 0
 })
 
-// yieldProcessor makes a worker the last in line for a processor, for the rest
-// of its life: to take that back needs rights. Its threads run when nothing else
-// wants to, and whatever wakes up takes the processor from them at once, which a
-// low priority alone does not promise. That it fails matters little.
-func yieldProcessor(pid int) {
-	_ = unix.Setpriority(unix.PRIO_PGRP, pid, 15)
-	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
-	if err != nil {
-		return
-	}
-	idle := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE, Nice: 15}
-	for _, thread := range threads { // later ones inherit it
-		if tid, err := strconv.Atoi(thread.Name()); err == nil {
-			_ = unix.SchedSetAttr(tid, &idle, 0)
-		}
-	}
+// yieldProcessor makes a thread the last in line for a processor, for the rest of
+// its life: to take that back needs rights. It runs when nothing else wants to,
+// and whatever wakes up takes the processor from it at once, which a low priority
+// alone does not promise. That it fails matters little.
+func yieldProcessor(thread int) {
+	_ = unix.SchedSetAttr(thread, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
 }
+
+// currentThread is the thread that the caller is locked to.
+func currentThread() int { return unix.Gettid() }
 
 // limitMemory lets this process have no more than so many bytes of memory,
 // counting what it has.

@@ -30,11 +30,15 @@ func newFuse() (fuse, error) { return fuse{}, nil }
 
 func (fuse) set(time.Duration) error { return nil }
 
+func (fuse) burnt(length, by time.Duration) (bool, error) { return false, nil }
+
 func startQuietly(int) {}
 
 func started(int) {}
 
 func yieldProcessor(int) {}
+
+func currentThread() int { return 0 }
 
 // ownLook is how often a process looks after itself.
 const ownLook = 5 * time.Millisecond

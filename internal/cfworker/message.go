@@ -10,6 +10,7 @@ import (
 type setup struct {
 	budget, hardLimit, wallLimit time.Duration
 	fuse                         time.Duration // processor time of a call after which the process ends
+	slow                         time.Duration // processor time of a call that costs its thread
 	heapBytes                    int64         // by which the heap may grow during a run
 	memoryBytes                  int64         // of the process
 	edge                         *cfjs.EdgeLocation
@@ -20,6 +21,7 @@ func (s *setup) code(c *codec) {
 	c.duration(&s.hardLimit)
 	c.duration(&s.wallLimit)
 	c.duration(&s.fuse)
+	c.duration(&s.slow)
 	c.int64(&s.heapBytes)
 	c.int64(&s.memoryBytes)
 	optional(c, &s.edge, func(c *codec, e *cfjs.EdgeLocation) {
@@ -31,6 +33,7 @@ func (s *setup) code(c *codec) {
 
 // A request is the payload of frameCall.
 type request struct {
+	worn    bool // the call costs the thread it runs on
 	hash    programHash
 	runtime cfjs.Runtime
 	now     time.Time
@@ -45,6 +48,7 @@ type storeInfo struct {
 }
 
 func (r *request) code(c *codec) {
+	c.bool(&r.worn)
 	c.hash(&r.hash)
 	c.text((*string)(&r.runtime))
 	c.time(&r.now)
@@ -102,7 +106,17 @@ func codeValue(c *codec, v *cfjs.Value) {
 	c.text(&v.Attributes)
 }
 
-// codeResult describes the payload of frameResult.
+// An outcome is the payload of frameResult.
+type outcome struct {
+	result cfjs.Result
+	rests  bool // the worker says later that it is ready for the next call
+}
+
+func (o *outcome) code(c *codec) {
+	c.bool(&o.rests)
+	codeResult(c, &o.result)
+}
+
 func codeResult(c *codec, r *cfjs.Result) {
 	optional(c, &r.Request, codeRequest)
 	optional(c, &r.Response, codeResponse)

@@ -16,6 +16,7 @@ import (
 type Pool struct {
 	o       Options
 	turns   *turns
+	trials  *trials
 	breaker *breaker
 	starter *starter
 
@@ -49,7 +50,7 @@ type Stats struct {
 func NewPool(o Options) *Pool {
 	o = o.withDefaults()
 	p := &Pool{
-		o: o, turns: newTurns(o.Calls), breaker: newBreaker(o.Now), starter: newStarter(),
+		o: o, turns: newTurns(o.Calls), trials: newTrials(), breaker: newBreaker(o.Now), starter: newStarter(),
 		live: map[*process]struct{}{},
 	}
 	p.reaper = time.AfterFunc(time.Hour, func() { p.reap(p.o.Now()) })
@@ -63,19 +64,33 @@ func (p *Pool) Run(ctx context.Context, c Call) (cfjs.Result, error) {
 	if err := p.breaker.admit(c); err != nil {
 		return cfjs.Result{}, err
 	}
-	turn, err := p.turns.take(ctx)
+	quick, trial, err := p.trials.begin(ctx, c.Program.hash)
+	if err != nil {
+		return cfjs.Result{}, err
+	}
+	if trial {
+		defer p.trials.end(c.Program.hash)
+	}
+	turn, err := p.turns.take(ctx, !quick)
 	if err != nil {
 		return cfjs.Result{}, err
 	}
 	defer turn.giveBack()
+	if err := p.breaker.admit(c); err != nil { // may have changed meanwhile
+		return cfjs.Result{}, err
+	}
 	w, err := p.take(ctx)
 	if err != nil {
 		return cfjs.Result{}, err
 	}
 	result, err := w.run(c, turn)
 	p.giveBack(w)
-	if result.Exceeded {
+	switch {
+	case result.Exceeded:
 		p.breaker.record(c)
+		p.trials.judge(c.Program.hash, false)
+	case !quick && err == nil:
+		p.trials.judge(c.Program.hash, result.CPU < slowAfter(p.o.HardLimit))
 	}
 	if popkv.KindOf(err) == popkv.Internal && err != nil {
 		p.o.Logger.Error("a function run failed", "function", c.Function, "error", err)
@@ -140,22 +155,32 @@ func (p *Pool) startMissing() {
 	if len(p.idle) == 0 {
 		wanted = max(wanted, 1)
 	}
-	for ; p.starting < wanted && !p.closed; p.starting++ {
-		p.work.Go(func() {
-			w, err := p.start()
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.starting--
-			if err == nil {
-				p.putBack(w)
-				return
-			}
+	for p.starting < wanted && !p.closed {
+		p.prepare(p.start, func(err error) {
 			if !p.closed {
 				p.o.Logger.Error("a function worker cannot be started", "error", err)
 			}
 			p.handOver(handover{nil, popkv.Wrap(popkv.Unavailable, err, "no function worker can be started")})
 		})
 	}
+}
+
+// prepare lets f make a process ready, which counts as one that will be idle, and
+// puts it back then. failed is told why that failed. p.mu is held, now and when
+// failed runs.
+func (p *Pool) prepare(f func() (*process, error), failed func(error)) {
+	p.starting++
+	p.work.Go(func() {
+		w, err := f()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.starting--
+		if err != nil {
+			failed(err)
+			return
+		}
+		p.putBack(w)
+	})
 }
 
 // handOver gives the call that has waited longest what it waits for.
@@ -203,20 +228,24 @@ func (p *Pool) enter(w *process) {
 	}
 }
 
-// giveBack takes a process back after a call. One that the call has ended or
-// worn is replaced.
+// giveBack takes a process back after a call. One that the call has ended is
+// replaced, and one that it was slow on has a rest.
 func (p *Pool) giveBack(w *process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w.worn {
-		w.kill()
-	}
-	if w.worn || !w.alive() {
+	lost := func(error) {
 		p.stats.Killed++
 		p.startMissing()
-		return
 	}
-	p.putBack(w)
+	switch {
+	case w.rests && w.alive():
+		p.prepare(func() (*process, error) { return w, w.rest() }, lost)
+	case w.worn || !w.alive():
+		w.kill()
+		lost(nil)
+	default:
+		p.putBack(w)
+	}
 }
 
 // putBack gives a process to a call that waits, or lets it wait itself. p.mu is

@@ -289,6 +289,7 @@ func TestNothingIsStartedBeforeTheFirstCall(t *testing.T) {
 func TestIdleWorkersAreEnded(t *testing.T) {
 	// With a limit so far off no call is slow, and no worker given up for it.
 	pool := newPool(t, Options{Calls: 4, IdleTime: time.Hour, HardLimit: time.Minute})
+	mustRun(t, pool, typicalCall()) // known as quick from now on
 	var hold sync.WaitGroup
 	hold.Add(4)
 	var group sync.WaitGroup
@@ -414,9 +415,10 @@ func TestManyPrograms(t *testing.T) {
 func TestCallsWaitForATurn(t *testing.T) {
 	for name, r := range map[string]Runner{"pool": newPool(t, Options{Calls: 1}), "in-process": InProcess(Options{Calls: 1})} {
 		t.Run(name, func(t *testing.T) {
+			c := typicalCall()
+			mustRun(t, r, c) // known as quick from now on
 			var release sync.WaitGroup
 			release.Add(2)
-			c := typicalCall()
 			c.Store = meeting{c.Store, &release}
 			first := make(chan error, 1)
 			go func() {
@@ -426,9 +428,9 @@ func TestCallsWaitForATurn(t *testing.T) {
 			until(t, "the first call runs", func() bool {
 				switch r := r.(type) {
 				case *Pool:
-					return len(r.turns.taken) == 1
+					return len(r.turns.quick) == 1
 				case *inProcess:
-					return len(r.turns.taken) == 1
+					return len(r.turns.quick) == 1
 				}
 				return false
 			})

@@ -28,7 +28,9 @@ type process struct {
 
 	watch  watch
 	killed atomic.Bool // by us
-	worn   bool        // had a slow call: not to be used again, because it yields the processor
+	thread int         // of the worker's, which runs functions
+	worn   bool        // that thread yields the processor, for good
+	rests  bool        // becomes ready by itself, on a new thread
 
 	idleSince time.Time // the pool's
 }
@@ -65,7 +67,7 @@ func newProcess(o *Options) (*process, error) {
 		Path: path, Args: []string{"popkv", "function-worker"},
 		// The second processor is for the runtime: on one alone, the clock that
 		// ends a run would have to wait for the run.
-		Env:   []string{workerEnv + "=1", "GOMAXPROCS=" + strconv.Itoa(workerProcessors), "GOTRACEBACK=none"},
+		Env:   []string{workerEnv + "=1", "GOMAXPROCS=" + strconv.Itoa(workerProcessors), "GOTRACEBACK=none", "GOGC=400"},
 		Stdin: childIn, Stdout: childOut, Stderr: &p.stderr,
 		SysProcAttr: processAttributes(),
 	}
@@ -102,11 +104,9 @@ func (p *process) closePipes() {
 // setUp tells a process that was started its limits and waits until it is
 // ready. The process is killed if that fails.
 func (p *process) setUp() error {
-	timer := time.AfterFunc(startTimeout, p.kill)
-	defer timer.Stop()
 	s := setup{
 		budget: p.o.Budget, hardLimit: p.o.HardLimit, wallLimit: p.o.WallLimit,
-		fuse: killAfter(p.o.HardLimit), heapBytes: p.o.MemoryBytes / 2, memoryBytes: p.o.MemoryBytes, edge: p.o.Edge,
+		fuse: killAfter(p.o.HardLimit), slow: slowAfter(p.o.HardLimit) * 3 / 4, heapBytes: p.o.MemoryBytes / 2, memoryBytes: p.o.MemoryBytes, edge: p.o.Edge,
 	}
 	if p.o.unguarded {
 		s.hardLimit, s.wallLimit, s.heapBytes = time.Hour, time.Hour, 1<<40
@@ -117,16 +117,41 @@ func (p *process) setUp() error {
 	p.buf = e.out
 	err := p.send()
 	if err == nil {
-		var kind frameKind
-		if kind, _, err = p.from.read(); err == nil && kind != frameReady {
-			err = errFrame
-		}
+		err = p.awaitReady()
 	}
 	if err != nil {
 		p.end()
 		return fmt.Errorf("function worker did not start: %w: %s", err, p.howItEnded())
 	}
 	started(p.cmd.Process.Pid)
+	return nil
+}
+
+// awaitReady waits until the process can take a call. It is killed if that takes
+// too long.
+func (p *process) awaitReady() error {
+	timer := time.AfterFunc(startTimeout, p.kill)
+	defer timer.Stop()
+	kind, payload, err := p.from.read()
+	if err != nil {
+		return err
+	}
+	if kind != frameReady {
+		return errFrame
+	}
+	d := decoder(payload)
+	d.int(&p.thread)
+	return d.finish()
+}
+
+// rest waits for the end of the process's rest. It is killed if that fails.
+func (p *process) rest() error {
+	err := p.awaitReady()
+	if err != nil {
+		p.end()
+		return fmt.Errorf("function worker did not recover: %w: %s", err, p.howItEnded())
+	}
+	p.rests, p.worn = false, false
 	return nil
 }
 
@@ -160,8 +185,12 @@ func (p *process) send() error { return writeFrame(p.to, p.buf) }
 // afterwards: killed because of the call, or ended by what the call did, which
 // is the same to the function. An error is for what is not its doing.
 func (p *process) run(c Call, t *turn) (cfjs.Result, error) {
+	if t.slow && !t.alone() {
+		p.yieldProcessor()
+	}
+	worn := p.worn
 	before := p.watch.begin(t)
-	result, defect, err := p.converse(c)
+	result, defect, err := p.converse(c, worn)
 	stopped := p.watch.end()
 	if err == nil {
 		return result, defect
@@ -182,6 +211,15 @@ func (p *process) run(c Call, t *turn) (cfjs.Result, error) {
 	}, nil
 }
 
+// yieldProcessor lets whatever else wants to run do so before the worker's
+// function.
+func (p *process) yieldProcessor() {
+	if !p.worn {
+		p.worn = true
+		yieldProcessor(p.thread)
+	}
+}
+
 // processorTime is what a process that has ended had used.
 func (p *process) processorTime() time.Duration {
 	return p.cmd.ProcessState.UserTime() + p.cmd.ProcessState.SystemTime()
@@ -192,11 +230,12 @@ const exceededMessage = "The CloudFront function associated with the CloudFront 
 	"Error: execution exceeded the time or memory limit"
 
 // converse sends a call and answers the worker's questions until it has the
-// result. defect is a failure of the runtime that the process survived.
-func (p *process) converse(c Call) (result cfjs.Result, defect, err error) {
+// result. worn says that the call costs the worker's thread, defect is a failure of
+// the runtime that the process survived.
+func (p *process) converse(c Call, worn bool) (result cfjs.Result, defect, err error) {
 	p.begin(frameCall)
 	e := encoder(p.buf)
-	q := request{hash: c.Program.hash, runtime: c.Program.runtime, now: c.Now, event: *c.Event}
+	q := request{worn: worn, hash: c.Program.hash, runtime: c.Program.runtime, now: c.Now, event: *c.Event}
 	if c.Store != nil {
 		q.store = &storeInfo{c.Store.Meta(), c.Store.Count()}
 	}
@@ -213,8 +252,10 @@ func (p *process) converse(c Call) (result cfjs.Result, defect, err error) {
 		switch {
 		case kind == frameResult:
 			d := decoder(payload)
-			codeResult(d, &result)
-			return result, nil, d.finish()
+			var o outcome
+			o.code(d)
+			p.rests = o.rests
+			return o.result, nil, d.finish()
 		case kind == frameDefect:
 			return result, popkv.Wrap(popkv.Internal, fmt.Errorf("%s", payload), "the function runtime failed"), nil
 		case kind == frameNeedProgram:

@@ -7,13 +7,13 @@ import (
 	"github.com/popkv/popkv"
 )
 
-// turns let a number of calls run at once and the others wait. A call that turns
-// out to be slow makes room for another one, as long as there are not too many
-// slow ones: the short calls, which are all the honest ones, do not queue
-// behind them.
+// turns let a number of calls run at once and the others wait, in two lanes. A
+// call that turns out to be slow changes to the slow lane, where there are as
+// many places, and makes room for another one: the short calls, which are all
+// the honest ones, do not queue behind the slow ones.
 type turns struct {
-	taken   chan struct{}   // an element for each call that is not slow
-	slow    chan struct{}   // an element for each that is
+	quick   chan struct{}   // an element for each call in this lane
+	slow    chan struct{}   // the same
 	closing context.Context // ends when the turns are closed
 	stop    context.CancelCauseFunc
 
@@ -23,7 +23,7 @@ type turns struct {
 }
 
 func newTurns(n int) *turns {
-	t := &turns{taken: make(chan struct{}, n), slow: make(chan struct{}, n)}
+	t := &turns{quick: make(chan struct{}, n), slow: make(chan struct{}, n)}
 	t.closing, t.stop = context.WithCancelCause(context.Background())
 	return t
 }
@@ -36,11 +36,11 @@ func errClosed() error {
 // A turn is one call's right to run. One goroutine at a time uses it.
 type turn struct {
 	t    *turns
-	slow bool
+	slow bool // which lane
 }
 
 // take waits for a turn, which the caller must give back.
-func (t *turns) take(ctx context.Context) (*turn, error) {
+func (t *turns) take(ctx context.Context, slow bool) (*turn, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -51,10 +51,11 @@ func (t *turns) take(ctx context.Context) (*turn, error) {
 	}
 	t.calls.Add(1)
 	t.mu.Unlock()
+	u := &turn{t, slow}
 	var err error
 	select {
-	case t.taken <- struct{}{}:
-		return &turn{t: t}, nil
+	case u.lane() <- struct{}{}:
+		return u, nil
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	case <-t.closing.Done():
@@ -64,15 +65,21 @@ func (t *turns) take(ctx context.Context) (*turn, error) {
 	return nil, err
 }
 
-// yield lets another call run beside this one and returns true, unless it did
-// so before or there are too many slow calls.
+func (u *turn) lane() chan struct{} {
+	if u.slow {
+		return u.t.slow
+	}
+	return u.t.quick
+}
+
+// yield changes to the slow lane. It returns false if that is full.
 func (u *turn) yield() bool {
 	if u.slow {
-		return false
+		return true
 	}
 	select {
 	case u.t.slow <- struct{}{}:
-		<-u.t.taken
+		<-u.t.quick
 		u.slow = true
 		return true
 	default:
@@ -80,12 +87,11 @@ func (u *turn) yield() bool {
 	}
 }
 
+// alone reports whether no other call runs.
+func (u *turn) alone() bool { return len(u.t.quick)+len(u.t.slow) <= 1 }
+
 func (u *turn) giveBack() {
-	if u.slow {
-		<-u.t.slow
-	} else {
-		<-u.t.taken
-	}
+	<-u.lane()
 	u.t.calls.Done()
 }
 

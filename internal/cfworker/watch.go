@@ -23,12 +23,16 @@ type watch struct {
 	used    time.Duration // on the clock when the call began
 }
 
+// slowAfter is when a call with a limit is called slow.
+func slowAfter(limit time.Duration) time.Duration { return killAfter(limit) / slowShare }
+
 // killAfter is when a process is killed that ought to have stopped at a limit.
 func killAfter(limit time.Duration) time.Duration { return limit * 3 / 2 }
 
 const (
-	minLook   = time.Millisecond // the shortest time between two looks at the clock
-	slowShare = 10               // a call is slow after this part of its limit
+	minLook   = time.Millisecond     // the shortest time between two looks at the clock
+	slowLook  = 5 * time.Millisecond // the same for a slow call: the kernel looks, too
+	slowShare = 10                   // a call is slow after this part of its limit
 )
 
 func (w *watch) init(p *process) {
@@ -83,11 +87,10 @@ func (w *watch) look() {
 		w.stopped, w.turn = true, nil
 		w.p.kill()
 	case cpu >= w.cpu/slowShare:
-		if w.turn.yield() {
-			w.p.worn = true
-			yieldProcessor(w.p.cmd.Process.Pid)
+		if w.turn.yield() && !w.turn.alone() {
+			w.p.yieldProcessor()
 		}
-		w.timer.Reset(w.until(w.cpu, w.wall, cpu, wall))
+		w.timer.Reset(max(slowLook, w.until(w.cpu, w.wall, cpu, wall)))
 	default:
 		w.timer.Reset(w.until(w.cpu/slowShare, w.wall, cpu, wall))
 	}

@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"syscall"
 	"time"
 
@@ -29,7 +30,6 @@ func Main() (ran bool, code int) {
 	// The terminal's interrupt and the service manager's SIGTERM are for the
 	// parent, which may still want its answers.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	runtime.LockOSThread()
 	w := &worker{in: newFrameReader(os.Stdin), out: os.Stdout, programs: map[programHash]*cfjs.Program{}}
 	if err := w.serve(); err != nil && err != io.EOF {
 		os.Stderr.WriteString("function worker: " + err.Error() + "\n")
@@ -46,6 +46,7 @@ type worker struct {
 	options cfjs.Options
 	fuse    fuse
 	burn    time.Duration // how long the fuse is
+	slow    time.Duration // processor time of a call that costs its thread
 
 	programs map[programHash]*cfjs.Program
 	order    []programHash // of their arrival
@@ -66,20 +67,69 @@ func (w *worker) serve() error {
 	if err := c.finish(); err != nil || kind != frameSetup {
 		return errors.Join(err, errFrame)
 	}
-	thread := cfjs.CurrentThread() // Main stays on it; what waits for the parent must not count
 	w.options = cfjs.Options{
 		Budget: s.budget, HardLimit: s.hardLimit, WallLimit: s.wallLimit,
-		MemoryLimit: s.heapBytes, Edge: s.edge, Thread: &thread,
+		MemoryLimit: s.heapBytes, Edge: s.edge, WholeProcess: true,
 	}
-	w.burn = s.fuse
+	w.burn, w.slow = s.fuse, s.slow
 	if w.fuse, err = newFuse(); err != nil {
 		return err
 	}
-	w.warmUp()
-	if err := limitMemory(s.memoryBytes); err != nil {
-		return err
+	err = w.onThread(func() error {
+		w.warmUp()
+		if err := limitMemory(s.memoryBytes); err != nil {
+			return err
+		}
+		return w.answerCalls()
+	})
+	for err == errWorn {
+		err = w.onThread(func() error {
+			if err := w.send(); err != nil {
+				return err
+			}
+			dropGarbage()
+			return w.answerCalls()
+		})
 	}
+	return err
+}
+
+// errWorn asks for a new thread: the parent may have let this one yield to all
+// others, which cannot be undone.
+var errWorn = errors.New("worn thread")
+
+// dropGarbage takes care that what a slow call left behind does not count for the
+// next one.
+func dropGarbage() {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	if metrics.Read(sample); sample[0].Value.Uint64() > keptGarbage {
+		runtime.GC()
+	}
+}
+
+// keptGarbage is how much is not worth it.
+const keptGarbage = 24 << 20
+
+// onThread runs f on a thread of its own, which ends with it.
+func (w *worker) onThread(f func() error) error {
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		thread := cfjs.CurrentThread() // what waits for the parent must not count for a function
+		w.options.Thread = &thread
+		done <- f()
+	}()
+	return <-done
+}
+
+// answerCalls runs functions until one was slow. Then it leaves its result to be
+// sent.
+func (w *worker) answerCalls() error {
+	thread := currentThread()
 	w.begin(frameReady)
+	e := encoder(w.buf)
+	e.int(&thread)
+	w.buf = e.out
 	for {
 		if err := w.send(); err != nil {
 			return err
@@ -94,11 +144,15 @@ func (w *worker) serve() error {
 		if err := w.fuse.set(w.burn); err != nil {
 			return err
 		}
-		if err := w.call(payload); err != nil {
+		slow, err := w.call(payload)
+		if err != nil {
 			return err
 		}
 		if err := w.fuse.set(0); err != nil {
 			return err
+		}
+		if slow {
+			return errWorn
 		}
 	}
 }
@@ -109,7 +163,6 @@ func (w *worker) warmUp() {
 	const source = "async function handler(event) { return event.request; }"
 	event := &cfjs.Event{Version: "1.0", Context: cfjs.Context{EventType: cfjs.ViewerRequest}, Request: cfjs.Request{Method: "GET", URI: "/"}}
 	cfjs.Compile([]byte(source), cfjs.Runtime20).Run(context.Background(), event, nil, w.options)
-	runtime.GC()
 	debug.FreeOSMemory()
 }
 
@@ -129,17 +182,19 @@ func (w *worker) ask(answer frameKind) ([]byte, error) {
 	return payload, err
 }
 
-// call runs a function and leaves the answer to be sent.
-func (w *worker) call(payload []byte) error {
+// call runs a function and leaves the answer to be sent. slow says that the run
+// has cost the thread.
+func (w *worker) call(payload []byte) (slow bool, err error) {
+	began := time.Now()
 	c := decoder(payload)
 	var q request
 	q.code(c)
 	if err := c.finish(); err != nil {
-		return err
+		return false, err
 	}
 	program, err := w.program(q.hash, q.runtime)
 	if err != nil {
-		return err
+		return false, err
 	}
 	options := w.options
 	if !q.now.IsZero() {
@@ -154,16 +209,24 @@ func (w *worker) call(payload []byte) error {
 	if err != nil {
 		w.begin(frameDefect)
 		w.buf = append(w.buf, err.Error()...)
-		return nil
+		return false, nil
 	}
 	if !result.Exceeded {
 		result.Charge(result.CPU-piped.used, options.Budget)
 	}
+	// Only a call that took long is worth a look at the clock.
+	slow = q.worn
+	if !slow && time.Since(began) >= w.slow/workerProcessors {
+		if slow, err = w.fuse.burnt(w.burn, w.slow); err != nil {
+			return false, err
+		}
+	}
 	w.begin(frameResult)
 	e := encoder(w.buf)
-	codeResult(e, &result)
+	o := outcome{result, slow}
+	o.code(e)
 	w.buf = e.out
-	return nil
+	return slow, nil
 }
 
 // program returns a compiled program, and asks for its code if it is new.
