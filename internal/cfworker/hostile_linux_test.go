@@ -318,24 +318,29 @@ func TestPriorityOfWorkers(t *testing.T) {
 		{"a quick call", c, false, false, unix.SCHED_NORMAL, false},
 		{"a call in the slow lane", c, true, false, unix.SCHED_IDLE, true},
 		{"a call in the slow lane that is alone", c, true, true, unix.SCHED_NORMAL, false},
+		{"a call after which the worker is told to rest", c, false, false, unix.SCHED_NORMAL, false},
 		{"a slow call", bombCall(bombs["endless loop"]), false, false, -1, true},
 		{"a slow call that is alone", bombCall(bombs["endless loop"]), false, true, -1, true},
 	} {
 		policy = -1
 		before := p.thread
 		run(tc.call, tc.slow, tc.alone)
+		told := strings.Contains(tc.what, "told")
+		if told {
+			p.yieldProcessor()
+		}
 		if policy != tc.policy || p.rests != tc.rests {
 			t.Errorf("%s: policy %d, rests %t, want %d and %t", tc.what, policy, p.rests, tc.policy, tc.rests)
 		}
-		if p.rests {
+		if p.rests || told {
 			if err := p.rest(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if (p.thread != before) != tc.rests || p.worn || p.rests {
+		if (p.thread != before) != (tc.rests || told) || p.worn || p.rests {
 			t.Errorf("%s: thread %d after %d, worn %t, rests %t", tc.what, p.thread, before, p.worn, p.rests)
 		}
-		worn[before] = tc.rests
+		worn[before] = tc.rests || told
 		checkThreads()
 	}
 }

@@ -238,11 +238,10 @@ func (p *Pool) giveBack(w *process) {
 		p.startMissing()
 	}
 	switch {
-	case w.rests && w.alive():
-		p.prepare(func() (*process, error) { return w, w.rest() }, lost)
-	case w.worn || !w.alive():
-		w.kill()
+	case !w.alive():
 		lost(nil)
+	case w.rests || w.worn:
+		p.prepare(func() (*process, error) { return w, w.rest() }, lost)
 	default:
 		p.putBack(w)
 	}

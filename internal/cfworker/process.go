@@ -30,7 +30,7 @@ type process struct {
 	killed atomic.Bool // by us
 	thread int         // of the worker's, which runs functions
 	worn   bool        // that thread yields the processor, for good
-	rests  bool        // becomes ready by itself, on a new thread
+	rests  bool        // becomes ready by itself, on another thread
 
 	idleSince time.Time // the pool's
 }
@@ -67,7 +67,7 @@ func newProcess(o *Options) (*process, error) {
 		Path: path, Args: []string{"popkv", "function-worker"},
 		// The second processor is for the runtime: on one alone, the clock that
 		// ends a run would have to wait for the run.
-		Env:   []string{workerEnv + "=1", "GOMAXPROCS=" + strconv.Itoa(workerProcessors), "GOTRACEBACK=none", "GOGC=400"},
+		Env:   []string{workerEnv + "=1", "GOMAXPROCS=" + strconv.Itoa(workerProcessors), "GOTRACEBACK=none", "GOGC=200"},
 		Stdin: childIn, Stdout: childOut, Stderr: &p.stderr,
 		SysProcAttr: processAttributes(),
 	}
@@ -144,9 +144,17 @@ func (p *process) awaitReady() error {
 	return d.finish()
 }
 
-// rest waits for the end of the process's rest. It is killed if that fails.
+// rest waits until the process has another thread, if it does not know yet that
+// it needs one lets it know. It is killed if that fails.
 func (p *process) rest() error {
-	err := p.awaitReady()
+	var err error
+	if !p.rests {
+		p.begin(frameRest)
+		err = p.send()
+	}
+	if err == nil {
+		err = p.awaitReady()
+	}
 	if err != nil {
 		p.end()
 		return fmt.Errorf("function worker did not recover: %w: %s", err, p.howItEnded())

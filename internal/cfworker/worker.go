@@ -84,8 +84,10 @@ func (w *worker) serve() error {
 	})
 	for err == errWorn {
 		err = w.onThread(func() error {
-			if err := w.send(); err != nil {
-				return err
+			if len(w.buf) > 0 {
+				if err := w.send(); err != nil {
+					return err
+				}
 			}
 			dropGarbage()
 			return w.answerCalls()
@@ -122,8 +124,8 @@ func (w *worker) onThread(f func() error) error {
 	return <-done
 }
 
-// answerCalls runs functions until one was slow. Then it leaves its result to be
-// sent.
+// answerCalls runs functions until one was slow, whose result it leaves to be
+// sent, or until the parent says that one was.
 func (w *worker) answerCalls() error {
 	thread := currentThread()
 	w.begin(frameReady)
@@ -138,7 +140,12 @@ func (w *worker) answerCalls() error {
 		if err != nil {
 			return err
 		}
-		if kind != frameCall {
+		switch kind {
+		case frameCall:
+		case frameRest:
+			w.buf = w.buf[:0]
+			return errWorn
+		default:
 			return errFrame
 		}
 		if err := w.fuse.set(w.burn); err != nil {
