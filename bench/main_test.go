@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"os"
 	"testing"
-
-	"github.com/popkv/popkv/internal/cfworker"
 )
 
 // planVariable holds a [plan] in the environment of a process that is to be a
@@ -14,9 +12,6 @@ import (
 const planVariable = "BENCH_PLAN"
 
 func TestMain(m *testing.M) {
-	if ran, code := cfworker.Main(); ran {
-		os.Exit(code)
-	}
 	text, child := os.LookupEnv(planVariable)
 	if !child {
 		os.Exit(m.Run())

@@ -13,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/popkv/popkv/internal/cfworker"
 )
 
 // scripts are the client processes of this test run. Starting one takes up to
@@ -28,9 +26,6 @@ type scriptSet struct {
 }
 
 func TestMain(m *testing.M) {
-	if isWorker, code := cfworker.Main(); isWorker { // started to run a function
-		os.Exit(code)
-	}
 	cleanEnvironment()
 	code := m.Run()
 	for _, s := range scripts.started {

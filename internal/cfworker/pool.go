@@ -46,7 +46,7 @@ type Stats struct {
 	Killed  uint64 // processes that a call cost
 }
 
-// NewPool makes a pool. The program must call [Main] first thing.
+// NewPool makes a pool.
 func NewPool(o Options) *Pool {
 	o = o.withDefaults()
 	p := &Pool{

@@ -587,12 +587,22 @@ func TestAWorkerEndsWithItsParent(t *testing.T) {
 	}
 }
 
-// A program that does not call Main would start copies of itself for ever.
-func TestAWorkerStartsNoWorkers(t *testing.T) {
-	t.Setenv(workerEnv, "1")
-	pool := newPool(t, Options{})
-	if _, err := pool.Run(t.Context(), typicalCall()); popkv.KindOf(err) != popkv.Unavailable {
-		t.Errorf("%v, want no worker", err)
+// A worker does nothing that the program does otherwise.
+func TestAWorkerIsNothingElse(t *testing.T) {
+	path, err := executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, "-test.run", "TestTrials", "-test.v")
+	cmd.Env = []string{workerEnv + "=1"}
+	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+		t.Errorf("%v, it says %q", err, out)
+	}
+	cmd = exec.Command(path, "-test.run", "TestTrials", "-test.v")
+	cmd.Env = []string{workerEnv + "=1"}
+	cmd.Stdin = strings.NewReader("no frame")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.HasPrefix(string(out), "function worker: malformed frame") {
+		t.Errorf("after nonsense: %v, it says %q", err, out)
 	}
 }
 

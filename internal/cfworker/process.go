@@ -44,10 +44,6 @@ const startTimeout = 30 * time.Second
 
 // newProcess prepares a worker process; start runs it.
 func newProcess(o *Options) (*process, error) {
-	if os.Getenv(workerEnv) != "" {
-		// The program did not call Main: each worker would start workers.
-		return nil, popkv.Errorf(popkv.Internal, "a function worker cannot start workers")
-	}
 	path, err := executable()
 	if err != nil {
 		return nil, err

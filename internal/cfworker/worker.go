@@ -19,23 +19,26 @@ import (
 // parent's is.
 const workerEnv = "POPKV_FUNCTION_WORKER"
 
-// Main makes this process a worker if that is what it was started as: ran is
-// true, and code is what the process must exit with. The main function of every
-// program that uses a [Pool] calls it before anything else, and so does
-// TestMain of a test that does.
-func Main() (ran bool, code int) {
-	if os.Getenv(workerEnv) == "" {
-		return false, 0
+// init makes this process a worker if that is what it was started as. A worker
+// needs nothing but this package and those that it imports, so it does not wait
+// for the rest of the program to be initialized, which takes as long again.
+func init() {
+	if os.Getenv(workerEnv) != "" {
+		os.Exit(work())
 	}
+}
+
+// work is a worker's life. It returns what the process must exit with.
+func work() int {
 	// The terminal's interrupt and the service manager's SIGTERM are for the
 	// parent, which may still want its answers.
 	signal.Ignore(os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	w := &worker{in: newFrameReader(os.Stdin), out: os.Stdout, programs: map[programHash]*cfjs.Program{}}
 	if err := w.serve(); err != nil && err != io.EOF {
 		os.Stderr.WriteString("function worker: " + err.Error() + "\n")
-		return true, 1
+		return 1
 	}
-	return true, 0
+	return 0
 }
 
 // A worker is the other end of a [process].

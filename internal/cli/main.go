@@ -10,8 +10,6 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"github.com/popkv/popkv/internal/cfworker"
 )
 
 // An app is one run of the command: what it was started with.
@@ -36,9 +34,6 @@ func (a *app) getenv(name string) string {
 // Main runs one command line, without the program's name, and returns its exit
 // code. An interrupt or SIGTERM cancels the command; a second one kills it.
 func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	if ran, code := cfworker.Main(); ran {
-		return code // this process is a function worker, started by a popkv
-	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)

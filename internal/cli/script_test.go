@@ -16,15 +16,11 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"github.com/popkv/popkv/internal/cfworker"
 	"github.com/popkv/popkv/internal/config"
 	"github.com/popkv/popkv/internal/server"
 )
 
 func TestMain(m *testing.M) {
-	if ran, code := cfworker.Main(); ran {
-		os.Exit(code)
-	}
 	testscript.Main(m, map[string]func(){
 		"popkv": func() { os.Exit(Main(context.Background(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) },
 	})
