@@ -43,6 +43,8 @@ type Options struct {
 	Edge *EdgeLocation
 	// Logger gets a line for a defect of this package, never for a function's.
 	Logger *slog.Logger
+
+	patience time.Duration // [regexpTimeout], less in tests
 }
 
 // An EdgeLocation is where a function runs (documented).
@@ -69,7 +71,7 @@ const (
 	// whose pattern ran astray.
 	regexpTimeout = 250 * time.Millisecond
 	// regexpPatience is the processor time below which a run that took so long only
-	// waited for others.
+	// waited for others, and is made again.
 	regexpPatience = regexpTimeout / 50
 	maxCallDepth   = 256
 )
@@ -92,6 +94,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MemoryLimit <= 0 {
 		o.MemoryLimit = DefaultMemoryLimit
+	}
+	if o.patience <= 0 {
+		o.patience = regexpTimeout
 	}
 	return o
 }

@@ -50,34 +50,41 @@ func (p *Program) runOnce(ctx context.Context, event *Event, store Store, option
 		return Result{}, context.Cause(ctx)
 	}
 	o := options.withDefaults()
-	if o.Thread != nil {
-		return p.runWatched(ctx, event, store, &o)
+	if o.Thread == nil {
+		result, err := p.runWatched(ctx, event, store, &o, time.Time{})
+		if err != errSlow {
+			return result, err
+		}
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		thread := CurrentThread()
+		o.Thread = &thread
 	}
-	result, err := p.runWatched(ctx, event, store, &o)
-	if err != errSlow {
-		return result, err
+	for began := time.Now(); ; {
+		result, err := p.runWatched(ctx, event, store, &o, began)
+		if err != errWaited {
+			return result, err
+		}
 	}
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	thread := CurrentThread()
-	o.Thread = &thread
-	return p.runWatched(ctx, event, store, &o)
 }
 
-func (p *Program) runWatched(ctx context.Context, event *Event, store Store, o *Options) (Result, error) {
+// runWatched runs the function once. began is when its first metered run did.
+func (p *Program) runWatched(ctx context.Context, event *Event, store Store, o *Options, began time.Time) (Result, error) {
 	inv := &invocation{vm: sobek.New(), program: p, event: event, store: store, options: o}
 	w := startWatch(ctx, inv)
 	result, err := inv.run()
 	result.Charge(w.stop(), o.Budget)
 	result.Logs = inv.log.lines
 	result.Origin = inv.origin
-	if err == nil && p.features.regexps && time.Since(w.start) >= regexpTimeout {
+	if err == nil && p.features.regexps && time.Since(w.start) >= o.patience {
 		// A regular expression may have given up and said "no match".
 		switch {
 		case o.Thread == nil:
 			err = errSlow
-		case result.CPU >= regexpPatience:
+		case result.CPU >= regexpPatience || time.Since(began) >= o.WallLimit:
 			err = errExceeded
+		default:
+			err = errWaited
 		}
 	}
 	if err == nil {
@@ -103,7 +110,7 @@ func (inv *invocation) stopped(r Result, err error) (Result, error) {
 		}
 		return Result{}, popkv.Wrap(popkv.Internal, err, "the function runtime failed")
 	default:
-		return Result{}, err // errSlow, or the context's cause
+		return Result{}, err // errSlow, errWaited, or the context's cause
 	}
 	return failed, nil
 }

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -213,11 +214,15 @@ func TestADefectIsAnErrorAndLogged(t *testing.T) {
 // A waitingStore makes a run wait for another goroutine that uses the processor.
 type waitingStore struct {
 	MapStore
+	waits int // how many reads wait
 	asked int
 }
 
 func (s *waitingStore) Get(key string) (string, bool) {
 	s.asked++
+	if s.asked > s.waits {
+		return s.MapStore.Get(key)
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -240,7 +245,7 @@ func TestWaitingIsNotCharged(t *testing.T) {
 		options Options
 		asked   int
 	}{"own thread": {Options{Thread: &thread}, 1}, "any thread": {Options{}, 2}} {
-		store := &waitingStore{MapStore: MapStore{Items: typicalStore}}
+		store := &waitingStore{MapStore: MapStore{Items: typicalStore}, waits: 1}
 		r, err := p.Run(t.Context(), mustEvent(t, exampleEvent), store, test.options)
 		if err != nil || r.Failure != NoFailure {
 			t.Fatal(err, r.ErrorMessage)
@@ -251,6 +256,57 @@ func TestWaitingIsNotCharged(t *testing.T) {
 		if diff := cmp.Diff([]string{"1"}, r.Logs); diff != "" || r.Request.URI != "/index.htmlvalue" {
 			t.Errorf("%s: %s %s", name, r.Request.URI, diff)
 		}
+	}
+}
+
+// A pattern that waited too long for the processor may have said "no match"
+// wrongly: the run is made again, for as long as the wall limit allows.
+func TestAPatternThatWaitedIsTriedAgain(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread := CurrentThread()
+	p := Compile([]byte(`import cf from 'cloudfront';
+		async function handler(event) { const v = await cf.kvs().get('key'); console.log(/^v/.test(v)); return event.request }`), Runtime20)
+	for name, test := range map[string]struct {
+		waits    int
+		wall     time.Duration
+		exceeded bool
+		asked    int // at most
+	}{
+		"not at all": {0, time.Minute, false, 1},
+		"once":       {1, time.Minute, false, 2},
+		"twice":      {2, time.Minute, false, 3},
+		"for ever":   {1 << 30, 50 * time.Millisecond, true, 2},
+	} {
+		store := &waitingStore{MapStore: MapStore{Items: typicalStore}, waits: test.waits}
+		r, err := p.Run(t.Context(), mustEvent(t, exampleEvent), store, Options{Thread: &thread, WallLimit: test.wall, patience: 29 * time.Millisecond})
+		if err != nil || r.Exceeded != test.exceeded || store.asked > test.asked || !test.exceeded && store.asked < test.asked {
+			t.Errorf("%s: %v, %+v, asked the store %d times", name, err, r, store.asked)
+		}
+		if diff := cmp.Diff([]string{"true"}, r.Logs); !r.Exceeded && diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+	}
+}
+
+// The limit of a process that runs nothing else counts its other threads, too.
+func TestTheLimitCountsTheWholeProcess(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread := CurrentThread()
+	var end atomic.Bool
+	defer end.Store(true)
+	for range 2 { // what else is there uses half of the processor time or more
+		go func() {
+			for !end.Load() {
+			}
+		}()
+	}
+	p := Compile([]byte(`function handler(event) { for (;;) {} }`), Runtime20)
+	const limit = time.Second
+	r, err := p.Run(t.Context(), mustEvent(t, exampleEvent), nil, Options{Thread: &thread, HardLimit: limit, WallLimit: time.Minute, WholeProcess: true})
+	if err != nil || !r.Exceeded || r.CPU > limit*9/10 {
+		t.Errorf("%v, stopped with %v of the thread's processor time: %+v", err, r.CPU, r)
 	}
 }
 

@@ -14,6 +14,10 @@ var errExceeded = errors.New("the function ran too long or used too much memory"
 // errSlow stops a run that took too long to go on unmetered.
 var errSlow = errors.New("the function is slow")
 
+// errWaited is for a run that waited so long for the processor that its regular
+// expressions may have been wrong.
+var errWaited = errors.New("the function waited for the processor")
+
 // A watch stops a run from outside.
 //
 // To ask for the processor time of a thread, or just for its name, costs a tenth
