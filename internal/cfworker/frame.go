@@ -23,10 +23,10 @@ const (
 	frameCall    frameKind = 'c' // run a program; answered by result, before it any number of the requests below
 	frameProgram frameKind = 'p' // answers needProgram
 	frameValue   frameKind = 'v' // answers get
-	frameRest    frameKind = 'z' // your thread is worn, take another one; answered by ready
+	frameRenew   frameKind = 'z' // your thread is worn, take another one; answered by ready
 
 	// From the worker.
-	frameReady       frameKind = 'r' // for calls, on which thread; also after a result that said that the worker rests
+	frameReady       frameKind = 'r' // for calls, on which thread
 	frameNeedProgram frameKind = 'P'
 	frameGet         frameKind = 'g'
 	frameResult      frameKind = 'R'

@@ -97,15 +97,6 @@ func (p *process) peakBytes(t *testing.T) int64 {
 	return n << 10
 }
 
-// aTurn is a turn of nobody else's.
-func aTurn(t *testing.T) *turn {
-	turn, err := newTurns(1).take(t.Context(), false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return turn
-}
-
 // slackBytes is by how much the peak may pass the limit.
 const slackBytes = 24 << 20
 
@@ -251,6 +242,22 @@ func (n *neighbours) percentile(p int) time.Duration {
 	return n.latencies[len(n.latencies)*p/100]
 }
 
+// The limit counts what the collector of garbage does for a function on other
+// threads.
+func TestGarbageCountsForTheLimit(t *testing.T) {
+	o := Options{HardLimit: time.Second, WallLimit: time.Minute}.withDefaults()
+	p := startProcess(t, o)
+	before := p.cpuTime()
+	result, err := p.run(bombCall(bombs["endless await"]), aTurn(t))
+	cpu := p.cpuTime() - before
+	if err != nil || !result.Exceeded || !p.alive() || cpu > o.HardLimit*6/5 {
+		t.Errorf("%v, stopped after %v of processor time, alive %t: %+v", err, cpu, p.alive(), result)
+	}
+	if result.CPU >= o.HardLimit {
+		t.Errorf("charged %v, which is more than the function's own thread used", result.CPU)
+	}
+}
+
 // A worker has its parent's priority when it is ready. A slow call yields the
 // processor to others, if there are any, and costs the worker its thread only.
 func TestPriorityOfWorkers(t *testing.T) {
@@ -284,7 +291,7 @@ func TestPriorityOfWorkers(t *testing.T) {
 
 	run := func(c Call, slow, alone bool) {
 		t.Helper()
-		turns := newTurns(1)
+		turns := newTurns(2)
 		turn, err := turns.take(t.Context(), slow)
 		if err != nil {
 			t.Fatal(err)
@@ -313,34 +320,29 @@ func TestPriorityOfWorkers(t *testing.T) {
 		call        Call
 		slow, alone bool
 		policy      int
-		rests       bool
+		worn        bool
 	}{
 		{"a quick call", c, false, false, unix.SCHED_NORMAL, false},
 		{"a call in the slow lane", c, true, false, unix.SCHED_IDLE, true},
 		{"a call in the slow lane that is alone", c, true, true, unix.SCHED_NORMAL, false},
-		{"a call after which the worker is told to rest", c, false, false, unix.SCHED_NORMAL, false},
 		{"a slow call", bombCall(bombs["endless loop"]), false, false, -1, true},
-		{"a slow call that is alone", bombCall(bombs["endless loop"]), false, true, -1, true},
+		{"a slow call that is alone", bombCall(bombs["endless loop"]), false, true, -1, false},
 	} {
 		policy = -1
 		before := p.thread
 		run(tc.call, tc.slow, tc.alone)
-		told := strings.Contains(tc.what, "told")
-		if told {
-			p.yieldProcessor()
+		if policy != tc.policy || p.worn != tc.worn {
+			t.Errorf("%s: policy %d, worn %t, want %d and %t", tc.what, policy, p.worn, tc.policy, tc.worn)
 		}
-		if policy != tc.policy || p.rests != tc.rests {
-			t.Errorf("%s: policy %d, rests %t, want %d and %t", tc.what, policy, p.rests, tc.policy, tc.rests)
-		}
-		if p.rests || told {
-			if err := p.rest(); err != nil {
+		if p.worn {
+			if err := p.renew(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if (p.thread != before) != (tc.rests || told) || p.worn || p.rests {
-			t.Errorf("%s: thread %d after %d, worn %t, rests %t", tc.what, p.thread, before, p.worn, p.rests)
+		if (p.thread != before) != tc.worn || p.worn {
+			t.Errorf("%s: thread %d after %d, worn %t", tc.what, p.thread, before, p.worn)
 		}
-		worn[before] = tc.rests || told
+		worn[before] = tc.worn
 		checkThreads()
 	}
 }

@@ -76,16 +76,6 @@ func (f fuse) set(d time.Duration) error {
 	return nil
 }
 
-// burnt reports whether a fuse that was set to a length has burnt by so much.
-func (f fuse) burnt(length, by time.Duration) (bool, error) {
-	var spec unix.ItimerSpec
-	_, _, errno := unix.Syscall(unix.SYS_TIMER_GETTIME, uintptr(f.timer), uintptr(unsafe.Pointer(&spec)), 0)
-	if errno != 0 {
-		return false, os.NewSyscallError("timer_gettime", errno)
-	}
-	return length-time.Duration(spec.Value.Nano()) >= by, nil
-}
-
 // startQuietly lets a process start with a low priority: that takes as much of a
 // processor as hundreds of calls. It does nothing unless this process may undo
 // it, which takes the right CAP_SYS_NICE.

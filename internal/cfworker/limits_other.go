@@ -30,8 +30,6 @@ func newFuse() (fuse, error) { return fuse{}, nil }
 
 func (fuse) set(time.Duration) error { return nil }
 
-func (fuse) burnt(length, by time.Duration) (bool, error) { return false, nil }
-
 func startQuietly(int) {}
 
 func started(int) {}

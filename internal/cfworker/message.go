@@ -10,7 +10,6 @@ import (
 type setup struct {
 	budget, hardLimit, wallLimit time.Duration
 	fuse                         time.Duration // processor time of a call after which the process ends
-	slow                         time.Duration // processor time of a call that costs its thread
 	heapBytes                    int64         // by which the heap may grow during a run
 	memoryBytes                  int64         // of the process
 	edge                         *cfjs.EdgeLocation
@@ -21,7 +20,6 @@ func (s *setup) code(c *codec) {
 	c.duration(&s.hardLimit)
 	c.duration(&s.wallLimit)
 	c.duration(&s.fuse)
-	c.duration(&s.slow)
 	c.int64(&s.heapBytes)
 	c.int64(&s.memoryBytes)
 	optional(c, &s.edge, func(c *codec, e *cfjs.EdgeLocation) {
@@ -33,7 +31,6 @@ func (s *setup) code(c *codec) {
 
 // A request is the payload of frameCall.
 type request struct {
-	worn    bool // the call costs the thread it runs on
 	hash    programHash
 	runtime cfjs.Runtime
 	now     time.Time
@@ -48,7 +45,6 @@ type storeInfo struct {
 }
 
 func (r *request) code(c *codec) {
-	c.bool(&r.worn)
 	c.hash(&r.hash)
 	c.text((*string)(&r.runtime))
 	c.time(&r.now)
@@ -106,17 +102,7 @@ func codeValue(c *codec, v *cfjs.Value) {
 	c.text(&v.Attributes)
 }
 
-// An outcome is the payload of frameResult.
-type outcome struct {
-	result cfjs.Result
-	rests  bool // the worker says later that it is ready for the next call
-}
-
-func (o *outcome) code(c *codec) {
-	c.bool(&o.rests)
-	codeResult(c, &o.result)
-}
-
+// codeResult describes the payload of frameResult.
 func codeResult(c *codec, r *cfjs.Result) {
 	optional(c, &r.Request, codeRequest)
 	optional(c, &r.Response, codeResponse)

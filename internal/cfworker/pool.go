@@ -229,7 +229,7 @@ func (p *Pool) enter(w *process) {
 }
 
 // giveBack takes a process back after a call. One that the call has ended is
-// replaced, and one that it was slow on has a rest.
+// replaced, and one whose thread it has worn gets another.
 func (p *Pool) giveBack(w *process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -240,8 +240,8 @@ func (p *Pool) giveBack(w *process) {
 	switch {
 	case !w.alive():
 		lost(nil)
-	case w.rests || w.worn:
-		p.prepare(func() (*process, error) { return w, w.rest() }, lost)
+	case w.worn:
+		p.prepare(func() (*process, error) { return w, w.renew() }, lost)
 	default:
 		p.putBack(w)
 	}

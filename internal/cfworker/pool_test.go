@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -275,6 +276,39 @@ func TestASpareWaits(t *testing.T) {
 		}
 	}
 	if s := pool.Stats(); s.Started != 5 || s.Killed != 3 || s.Workers != 2 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// A worker that yielded to others goes on as if nothing had been.
+func TestAWornWorkerIsRenewed(t *testing.T) {
+	pool := newPool(t, Options{Calls: 2, WallLimit: time.Minute})
+	mustRun(t, pool, typicalCall())
+	running, release := make(chan struct{}), make(chan struct{})
+	c := typicalCall()
+	c.Store = looking{c.Store, func() { close(running); <-release }}
+	var group sync.WaitGroup
+	group.Go(func() { mustRun(t, pool, c) })
+	<-running
+	threads := map[*process]int{}
+	for range 3 {
+		if result := mustRun(t, pool, code(`for (;;) {}`)); !result.Exceeded {
+			t.Errorf("%+v", result)
+		}
+		until(t, "the worker waits", func() bool {
+			pool.mu.Lock()
+			defer pool.mu.Unlock()
+			return len(pool.idle) == 2 && pool.starting == 0
+		})
+		w := pool.idle[1]
+		if w.worn || threads[w] == w.thread && runtime.GOOS == "linux" {
+			t.Errorf("worn %t, thread %d again", w.worn, w.thread)
+		}
+		threads[w] = w.thread
+	}
+	close(release)
+	group.Wait()
+	if s := pool.Stats(); s.Killed != 0 || s.Started > 3 {
 		t.Errorf("%+v", s)
 	}
 }

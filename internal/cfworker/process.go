@@ -30,7 +30,6 @@ type process struct {
 	killed atomic.Bool // by us
 	thread int         // of the worker's, which runs functions
 	worn   bool        // that thread yields the processor, for good
-	rests  bool        // becomes ready by itself, on another thread
 
 	idleSince time.Time // the pool's
 }
@@ -102,7 +101,7 @@ func (p *process) closePipes() {
 func (p *process) setUp() error {
 	s := setup{
 		budget: p.o.Budget, hardLimit: p.o.HardLimit, wallLimit: p.o.WallLimit,
-		fuse: killAfter(p.o.HardLimit), slow: slowAfter(p.o.HardLimit) * 3 / 4, heapBytes: p.o.MemoryBytes / 2, memoryBytes: p.o.MemoryBytes, edge: p.o.Edge,
+		fuse: killAfter(p.o.HardLimit), heapBytes: p.o.MemoryBytes / 2, memoryBytes: p.o.MemoryBytes, edge: p.o.Edge,
 	}
 	if p.o.unguarded {
 		s.hardLimit, s.wallLimit, s.heapBytes = time.Hour, time.Hour, 1<<40
@@ -140,14 +139,11 @@ func (p *process) awaitReady() error {
 	return d.finish()
 }
 
-// rest waits until the process has another thread, if it does not know yet that
-// it needs one lets it know. It is killed if that fails.
-func (p *process) rest() error {
-	var err error
-	if !p.rests {
-		p.begin(frameRest)
-		err = p.send()
-	}
+// renew gives a process whose thread is worn another one. It is killed if that
+// fails.
+func (p *process) renew() error {
+	p.begin(frameRenew)
+	err := p.send()
 	if err == nil {
 		err = p.awaitReady()
 	}
@@ -155,7 +151,7 @@ func (p *process) rest() error {
 		p.end()
 		return fmt.Errorf("function worker did not recover: %w: %s", err, p.howItEnded())
 	}
-	p.rests, p.worn = false, false
+	p.worn = false
 	return nil
 }
 
@@ -192,9 +188,8 @@ func (p *process) run(c Call, t *turn) (cfjs.Result, error) {
 	if t.slow && !t.alone() {
 		p.yieldProcessor()
 	}
-	worn := p.worn
 	before := p.watch.begin(t)
-	result, defect, err := p.converse(c, worn)
+	result, defect, err := p.converse(c)
 	stopped := p.watch.end()
 	if err == nil {
 		return result, defect
@@ -234,12 +229,11 @@ const exceededMessage = "The CloudFront function associated with the CloudFront 
 	"Error: execution exceeded the time or memory limit"
 
 // converse sends a call and answers the worker's questions until it has the
-// result. worn says that the call costs the worker's thread, defect is a failure of
-// the runtime that the process survived.
-func (p *process) converse(c Call, worn bool) (result cfjs.Result, defect, err error) {
+// result. defect is a failure of the runtime that the process survived.
+func (p *process) converse(c Call) (result cfjs.Result, defect, err error) {
 	p.begin(frameCall)
 	e := encoder(p.buf)
-	q := request{worn: worn, hash: c.Program.hash, runtime: c.Program.runtime, now: c.Now, event: *c.Event}
+	q := request{hash: c.Program.hash, runtime: c.Program.runtime, now: c.Now, event: *c.Event}
 	if c.Store != nil {
 		q.store = &storeInfo{c.Store.Meta(), c.Store.Count()}
 	}
@@ -256,10 +250,8 @@ func (p *process) converse(c Call, worn bool) (result cfjs.Result, defect, err e
 		switch {
 		case kind == frameResult:
 			d := decoder(payload)
-			var o outcome
-			o.code(d)
-			p.rests = o.rests
-			return o.result, nil, d.finish()
+			codeResult(d, &result)
+			return result, nil, d.finish()
 		case kind == frameDefect:
 			return result, popkv.Wrap(popkv.Internal, fmt.Errorf("%s", payload), "the function runtime failed"), nil
 		case kind == frameNeedProgram:

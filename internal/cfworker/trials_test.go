@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/cfjs"
 )
 
@@ -53,6 +55,34 @@ func TestAStoppedProgramGoesToTheSlowLane(t *testing.T) {
 	run("/", true)
 }
 
+// Calls that waited while their function was stopped again and again are refused.
+func TestCallsThatWaitAreRefusedToo(t *testing.T) {
+	const calls = 30
+	pool := newPool(t, Options{Calls: 2})
+	c := code(`for (;;) {}`)
+	c.Function = "loop"
+	var stopped, refused atomic.Int32
+	var group sync.WaitGroup
+	for range calls {
+		group.Go(func() {
+			result, err := pool.Run(t.Context(), c)
+			switch {
+			case popkv.KindOf(err) == popkv.Throttled:
+				refused.Add(1)
+			case err == nil && result.Exceeded:
+				stopped.Add(1)
+			default:
+				t.Errorf("%v %+v", err, result)
+			}
+		})
+	}
+	group.Wait()
+	// One is stopped at a time on trial, then two are.
+	if n := stopped.Load(); n < breakerStrikes || n > breakerStrikes+1 || n+refused.Load() != calls {
+		t.Errorf("%d calls were stopped and %d refused", n, refused.Load())
+	}
+}
+
 func TestTrials(t *testing.T) {
 	trials := newTrials()
 	one, other := programHash{1}, programHash{2}
@@ -92,6 +122,15 @@ func TestTrials(t *testing.T) {
 	if n := len(trials.verdicts); n != maxVerdicts || len(trials.running) != 0 {
 		t.Errorf("%d verdicts, %d running trials", n, len(trials.running))
 	}
+}
+
+// aTurn is a turn of nobody else's.
+func aTurn(t *testing.T) *turn {
+	turn, err := newTurns(1).take(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return turn
 }
 
 // A looking store calls a function when it is read.

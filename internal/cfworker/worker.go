@@ -8,7 +8,6 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"runtime/metrics"
 	"syscall"
 	"time"
 
@@ -49,7 +48,6 @@ type worker struct {
 	options cfjs.Options
 	fuse    fuse
 	burn    time.Duration // how long the fuse is
-	slow    time.Duration // processor time of a call that costs its thread
 
 	programs map[programHash]*cfjs.Program
 	order    []programHash // of their arrival
@@ -74,7 +72,7 @@ func (w *worker) serve() error {
 		Budget: s.budget, HardLimit: s.hardLimit, WallLimit: s.wallLimit,
 		MemoryLimit: s.heapBytes, Edge: s.edge, WholeProcess: true,
 	}
-	w.burn, w.slow = s.fuse, s.slow
+	w.burn = s.fuse
 	if w.fuse, err = newFuse(); err != nil {
 		return err
 	}
@@ -86,34 +84,14 @@ func (w *worker) serve() error {
 		return w.answerCalls()
 	})
 	for err == errWorn {
-		err = w.onThread(func() error {
-			if len(w.buf) > 0 {
-				if err := w.send(); err != nil {
-					return err
-				}
-			}
-			dropGarbage()
-			return w.answerCalls()
-		})
+		err = w.onThread(w.answerCalls)
 	}
 	return err
 }
 
-// errWorn asks for a new thread: the parent may have let this one yield to all
-// others, which cannot be undone.
+// errWorn asks for a new thread: the parent has let this one yield to all others,
+// which cannot be undone.
 var errWorn = errors.New("worn thread")
-
-// dropGarbage takes care that what a slow call left behind does not count for the
-// next one.
-func dropGarbage() {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	if metrics.Read(sample); sample[0].Value.Uint64() > keptGarbage {
-		runtime.GC()
-	}
-}
-
-// keptGarbage is how much is not worth it.
-const keptGarbage = 24 << 20
 
 // onThread runs f on a thread of its own, which ends with it.
 func (w *worker) onThread(f func() error) error {
@@ -127,8 +105,7 @@ func (w *worker) onThread(f func() error) error {
 	return <-done
 }
 
-// answerCalls runs functions until one was slow, whose result it leaves to be
-// sent, or until the parent says that one was.
+// answerCalls runs functions until the parent says that the thread is worn.
 func (w *worker) answerCalls() error {
 	thread := currentThread()
 	w.begin(frameReady)
@@ -145,8 +122,7 @@ func (w *worker) answerCalls() error {
 		}
 		switch kind {
 		case frameCall:
-		case frameRest:
-			w.buf = w.buf[:0]
+		case frameRenew:
 			return errWorn
 		default:
 			return errFrame
@@ -154,15 +130,11 @@ func (w *worker) answerCalls() error {
 		if err := w.fuse.set(w.burn); err != nil {
 			return err
 		}
-		slow, err := w.call(payload)
-		if err != nil {
+		if err := w.call(payload); err != nil {
 			return err
 		}
 		if err := w.fuse.set(0); err != nil {
 			return err
-		}
-		if slow {
-			return errWorn
 		}
 	}
 }
@@ -192,19 +164,17 @@ func (w *worker) ask(answer frameKind) ([]byte, error) {
 	return payload, err
 }
 
-// call runs a function and leaves the answer to be sent. slow says that the run
-// has cost the thread.
-func (w *worker) call(payload []byte) (slow bool, err error) {
-	began := time.Now()
+// call runs a function and leaves the answer to be sent.
+func (w *worker) call(payload []byte) error {
 	c := decoder(payload)
 	var q request
 	q.code(c)
 	if err := c.finish(); err != nil {
-		return false, err
+		return err
 	}
 	program, err := w.program(q.hash, q.runtime)
 	if err != nil {
-		return false, err
+		return err
 	}
 	options := w.options
 	if !q.now.IsZero() {
@@ -219,24 +189,16 @@ func (w *worker) call(payload []byte) (slow bool, err error) {
 	if err != nil {
 		w.begin(frameDefect)
 		w.buf = append(w.buf, err.Error()...)
-		return false, nil
+		return nil
 	}
 	if !result.Exceeded {
 		result.Charge(result.CPU-piped.used, options.Budget)
 	}
-	// Only a call that took long is worth a look at the clock.
-	slow = q.worn
-	if !slow && time.Since(began) >= w.slow/workerProcessors {
-		if slow, err = w.fuse.burnt(w.burn, w.slow); err != nil {
-			return false, err
-		}
-	}
 	w.begin(frameResult)
 	e := encoder(w.buf)
-	o := outcome{result, slow}
-	o.code(e)
+	codeResult(e, &result)
 	w.buf = e.out
-	return slow, nil
+	return nil
 }
 
 // program returns a compiled program, and asks for its code if it is new.
