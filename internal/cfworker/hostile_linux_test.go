@@ -3,6 +3,8 @@ package cfworker
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -258,6 +260,47 @@ func TestGarbageCountsForTheLimit(t *testing.T) {
 	}
 }
 
+// A call that gives way where other programs use all processors is made again and
+// gives way no more, nor do the next ones.
+func TestACallThatGetsNoProcessorIsMadeAgain(t *testing.T) {
+	hogs(t)
+	pool := newPool(t, Options{Calls: 2, HardLimit: 2 * time.Second, WallLimit: time.Minute})
+	running, release := make(chan struct{}), make(chan struct{})
+	var group sync.WaitGroup
+	c := typicalCall()
+	c.Store = looking{c.Store, func() { close(running); <-release }}
+	group.Go(func() { mustRun(t, pool, c) }) // somebody to give way to
+	<-running
+	for i := range 3 {
+		c := code(fmt.Sprintf(`for (let i = 0; i < 4e5; i++) {} event.request.uri = '/%d'; return event.request;`, i))
+		if result := mustRun(t, pool, c); result.Failure != cfjs.NoFailure || result.Request.URI != fmt.Sprintf("/%d", i) {
+			t.Errorf("call %d: %+v", i, result)
+		}
+		if pool.turns.starved.Load() == nil {
+			t.Error("the call got a processor")
+		}
+		if s := pool.Stats(); s.Killed != 1 {
+			t.Errorf("after call %d: %+v, want one worker lost", i, s)
+		}
+	}
+	close(release)
+	group.Wait()
+}
+
+// hogs keep every processor busy until the test ends.
+func hogs(t *testing.T) {
+	for range 2 * runtime.NumCPU() {
+		cmd := exec.Command("sh", "-c", "ulimit -t 60; while :; do :; done")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			cmd.Process.Kill()
+			cmd.Wait()
+		})
+	}
+}
+
 // A worker has its parent's priority when it is ready. A slow call yields the
 // processor to others, if there are any, and costs the worker its thread only.
 func TestPriorityOfWorkers(t *testing.T) {
@@ -265,7 +308,9 @@ func TestPriorityOfWorkers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := startProcess(t, Options{HardLimit: 300 * time.Millisecond}.withDefaults()) // a first call takes some
+	// A first call takes some time, and beside other programs a call that gives way
+	// takes a lot.
+	p := startProcess(t, Options{HardLimit: 150 * time.Millisecond, WallLimit: time.Minute, starvedTime: time.Minute}.withDefaults())
 	worn := map[int]bool{}
 	checkThreads := func() {
 		t.Helper()

@@ -79,12 +79,11 @@ func (p *Pool) Run(ctx context.Context, c Call) (cfjs.Result, error) {
 	if err := p.breaker.admit(c); err != nil { // may have changed meanwhile
 		return cfjs.Result{}, err
 	}
-	w, err := p.take(ctx)
-	if err != nil {
-		return cfjs.Result{}, err
+	result, err := p.run(ctx, c, turn)
+	if err == errStarved {
+		turn.stand()
+		result, err = p.run(ctx, c, turn) // nobody can tell that it is the second time
 	}
-	result, err := w.run(c, turn)
-	p.giveBack(w)
 	switch {
 	case result.Exceeded:
 		p.breaker.record(c)
@@ -96,6 +95,16 @@ func (p *Pool) Run(ctx context.Context, c Call) (cfjs.Result, error) {
 		p.o.Logger.Error("a function run failed", "function", c.Function, "error", err)
 	}
 	return result, err
+}
+
+// run runs a call, which has a turn, in the next process that is free.
+func (p *Pool) run(ctx context.Context, c Call, turn *turn) (cfjs.Result, error) {
+	w, err := p.take(ctx)
+	if err != nil {
+		return cfjs.Result{}, err
+	}
+	defer p.giveBack(w)
+	return w.run(c, turn)
 }
 
 // Stats returns the counts.
@@ -155,8 +164,9 @@ func (p *Pool) startMissing() {
 	if len(p.idle) == 0 {
 		wanted = max(wanted, 1)
 	}
+	quiet := len(p.waiting) == 0
 	for p.starting < wanted && !p.closed {
-		p.prepare(p.start, func(err error) {
+		p.prepare(func() (*process, error) { return p.start(quiet) }, func(err error) {
 			if !p.closed {
 				p.o.Logger.Error("a function worker cannot be started", "error", err)
 			}
@@ -193,12 +203,14 @@ func (p *Pool) handOver(h handover) (taken bool) {
 	return true
 }
 
-// start starts a process and waits until it is ready.
-func (p *Pool) start() (*process, error) {
+// start starts a process and waits until it is ready. A quiet one lets others have
+// the processor first.
+func (p *Pool) start(quiet bool) (*process, error) {
 	w, err := newProcess(&p.o)
 	if err != nil {
 		return nil, err
 	}
+	w.quiet = quiet
 	p.starter.do(func() { err = w.start() })
 	if err != nil {
 		return nil, err

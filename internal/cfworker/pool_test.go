@@ -249,7 +249,8 @@ func TestAKilledWorkerTakesNobodyElseAlong(t *testing.T) {
 	})
 	group.Wait()
 	s := pool.Stats()
-	if s.Killed != 3 {
+	// On a busy machine more are lost to calls that are made again.
+	if s.Killed < 3 || s.Killed > 3 && pool.turns.starved.Load() == nil {
 		t.Errorf("%+v, want three workers lost", s)
 	}
 	if s.Workers > 5 {
@@ -282,7 +283,7 @@ func TestASpareWaits(t *testing.T) {
 
 // A worker that yielded to others goes on as if nothing had been.
 func TestAWornWorkerIsRenewed(t *testing.T) {
-	pool := newPool(t, Options{Calls: 2, WallLimit: time.Minute})
+	pool := newPool(t, Options{Calls: 2, WallLimit: time.Minute, starvedTime: time.Minute})
 	mustRun(t, pool, typicalCall())
 	running, release := make(chan struct{}), make(chan struct{})
 	c := typicalCall()

@@ -27,6 +27,7 @@ type process struct {
 	exited chan struct{} // closed when the process is gone and cmd.ProcessState is set
 
 	watch  watch
+	quiet  bool        // starts with a low priority
 	killed atomic.Bool // by us
 	thread int         // of the worker's, which runs functions
 	worn   bool        // that thread yields the processor, for good
@@ -80,7 +81,9 @@ func (p *process) start() error {
 		close(p.exited)
 		return err
 	}
-	startQuietly(p.cmd.Process.Pid)
+	if p.quiet {
+		startQuietly(p.cmd.Process.Pid)
+	}
 	p.watch.init(p)
 	go func() {
 		p.cmd.Wait() // the state says how it ended
@@ -118,7 +121,9 @@ func (p *process) setUp() error {
 		p.end()
 		return fmt.Errorf("function worker did not start: %w: %s", err, p.howItEnded())
 	}
-	started(p.cmd.Process.Pid)
+	if p.quiet {
+		started(p.cmd.Process.Pid)
+	}
 	return nil
 }
 
@@ -185,18 +190,20 @@ func (p *process) send() error { return writeFrame(p.to, p.buf) }
 // afterwards: killed because of the call, or ended by what the call did, which
 // is the same to the function. An error is for what is not its doing.
 func (p *process) run(c Call, t *turn) (cfjs.Result, error) {
-	if t.slow && !t.alone() {
-		p.yieldProcessor()
-	}
 	before := p.watch.begin(t)
 	result, defect, err := p.converse(c)
-	stopped := p.watch.end()
+	stopped, starved := p.watch.end()
+	if result.Exceeded && starved {
+		return cfjs.Result{}, errStarved
+	}
 	if err == nil {
 		return result, defect
 	}
 	closed := p.killed.Load() && !stopped
 	p.end()
 	switch {
+	case stopped && starved:
+		return cfjs.Result{}, errStarved
 	case closed:
 		return cfjs.Result{}, errClosed()
 	case errors.Is(err, errFrame):
@@ -210,14 +217,9 @@ func (p *process) run(c Call, t *turn) (cfjs.Result, error) {
 	}, nil
 }
 
-// yieldProcessor lets whatever else wants to run do so before the worker's
-// function.
-func (p *process) yieldProcessor() {
-	if !p.worn {
-		p.worn = true
-		yieldProcessor(p.thread)
-	}
-}
+// errStarved is for a call that was stopped although it did next to nothing,
+// because it gave way to others.
+var errStarved = errors.New("the call got no processor")
 
 // processorTime is what a process that has ended had used.
 func (p *process) processorTime() time.Duration {

@@ -111,7 +111,8 @@ type Options struct {
 	// before it is ended. Default [DefaultIdleTime].
 	IdleTime time.Duration
 
-	unguarded bool // tests: the worker does not stop a run itself
+	unguarded   bool          // tests: the worker does not stop a run itself
+	starvedTime time.Duration // as the constant; longer in tests that are not about it
 }
 
 // DefaultIdleTime is how long workers wait for their next call.
@@ -141,6 +142,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.IdleTime <= 0 {
 		o.IdleTime = DefaultIdleTime
+	}
+	if o.starvedTime <= 0 {
+		o.starvedTime = starvedTime
 	}
 	return o
 }

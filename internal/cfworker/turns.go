@@ -3,6 +3,8 @@ package cfworker
 import (
 	"context"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/popkv/popkv"
 )
@@ -16,6 +18,7 @@ type turns struct {
 	slow    chan struct{}   // the same
 	closing context.Context // ends when the turns are closed
 	stop    context.CancelCauseFunc
+	starved atomic.Pointer[time.Time] // when a call last got no processor because it gave way
 
 	mu     sync.Mutex
 	closed bool
@@ -37,7 +40,12 @@ func errClosed() error {
 type turn struct {
 	t    *turns
 	slow bool // which lane
+	firm bool // does not give way
 }
+
+// firmTime is how long no call gives way after one got no processor for it: this
+// program is not all that the machine does.
+const firmTime = 10 * time.Second
 
 // take waits for a turn, which the caller must give back.
 func (t *turns) take(ctx context.Context, slow bool) (*turn, error) {
@@ -51,7 +59,7 @@ func (t *turns) take(ctx context.Context, slow bool) (*turn, error) {
 	}
 	t.calls.Add(1)
 	t.mu.Unlock()
-	u := &turn{t, slow}
+	u := &turn{t: t, slow: slow}
 	var err error
 	select {
 	case u.lane() <- struct{}{}:
@@ -87,8 +95,23 @@ func (u *turn) yield() bool {
 	}
 }
 
-// alone reports whether no other call runs.
-func (u *turn) alone() bool { return len(u.t.quick)+len(u.t.slow) <= 1 }
+// givesWay reports whether the call must let others have the processor first:
+// if there are any, and if it gets one at all then.
+func (u *turn) givesWay() bool {
+	if u.firm || len(u.t.quick)+len(u.t.slow) <= 1 {
+		return false
+	}
+	starved := u.t.starved.Load()
+	return starved == nil || time.Since(*starved) > firmTime
+}
+
+// stand makes the call firm because it got no processor, and for a while all
+// others, too.
+func (u *turn) stand() {
+	u.firm = true
+	now := time.Now()
+	u.t.starved.Store(&now)
+}
 
 func (u *turn) giveBack() {
 	<-u.lane()
