@@ -170,9 +170,11 @@ func TestNeighboursOfBombs(t *testing.T) {
 // turns, and the median of the rounds counts.
 func BenchmarkNeighboursOfBombs(b *testing.B) {
 	pool := newPool(b, Options{})
+	var first neighbours // finds cold workers
+	first.run(b, pool, nil)
 	var ratios []float64
 	for b.Loop() {
-		for range 5 {
+		for range 9 {
 			var quiet, loud neighbours
 			quiet.run(b, pool, nil)
 			loud.run(b, pool, hostileCalls(len(ratios)))
