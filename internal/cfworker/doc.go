@@ -22,9 +22,9 @@
 //   - the guards and the watch of package cfjs, inside the worker, at the hard
 //     limit. The process lives on;
 //   - the parent, which reads the processor clock of the whole process, makes a
-//     slow call change to the slow lane and give way, and kills the process at one and a half times
-//     the hard limit. No native loop escapes this. Where the system has no such
-//     clock, wall time counts;
+//     slow call change to the slow lane and give way, and kills the process at one
+//     and a half times the hard limit. No native loop escapes this. Where the
+//     system has no such clock, wall time counts;
 //   - the kernel, which does the same if the parent does not get a processor to
 //     look, and which lets the process have no more memory than its limit:
 //     RLIMIT_DATA, see limits_linux.go for why that one.
