@@ -15,6 +15,7 @@ type invocation struct {
 	program *Program
 	event   *Event
 	store   Store
+	reading time.Duration // of the thread, spent in the store: see [Options.FreeReads]
 	options *Options
 
 	wrapper  *sobek.Object // the compiled program as a function

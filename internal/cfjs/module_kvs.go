@@ -38,6 +38,15 @@ func (inv *invocation) isStore(id sobek.Value) bool {
 	return own == "" || sobek.IsString(id) && id.String() == own
 }
 
+// read asks the store.
+func (inv *invocation) read(key string) (string, bool) {
+	if inv.options.FreeReads {
+		before := inv.options.Thread.Used()
+		defer func() { inv.reading += inv.options.Thread.Used() - before }()
+	}
+	return inv.store.Get(key)
+}
+
 // A promiseMaker makes promises that are settled already: the store is at hand.
 // It calls the built-in functions as the engine does, without the detour that
 // calls from outside take.
@@ -72,7 +81,7 @@ func (inv *invocation) kvsGet(c sobek.FunctionCall) sobek.Value {
 			format = f.String()
 		}
 	}
-	text, ok := inv.store.Get(key.String())
+	text, ok := inv.read(key.String())
 	if !ok {
 		return inv.rejected(inv.newError("Error", errKeyNotFound))
 	}
@@ -100,7 +109,7 @@ func (inv *invocation) kvsExists(c sobek.FunctionCall) sobek.Value {
 	if !sobek.IsString(key) {
 		return inv.rejected(inv.typeError("key must be a string"))
 	}
-	_, ok := inv.store.Get(key.String())
+	_, ok := inv.read(key.String())
 	return inv.fulfilled(inv.vm.ToValue(ok))
 }
 

@@ -39,6 +39,9 @@ type Options struct {
 	// hard limit counts all its threads: garbage is collected by others than
 	// Thread, which must be set. What a function is charged is Thread's alone.
 	WholeProcess bool
+	// FreeReads says that what the store does is not the function's doing: it counts
+	// for the limits, but is not charged. Thread must be set.
+	FreeReads bool
 	// Edge is what cloudfront.edgeLocation says; nil leaves it empty.
 	Edge *EdgeLocation
 	// Logger gets a line for a defect of this package, never for a function's.

@@ -19,8 +19,9 @@ import (
 // a defect of this package.
 //
 // Run blocks until the function ends or is stopped. A function that is slow is
-// run a second time, with its processor time measured, so store may be asked
-// twice for the same; see [Options.Thread].
+// run again, with its processor time measured, and one that may have been wronged
+// by having to wait, too, so store may be asked several times for the same; see
+// [Options.Thread].
 func (p *Program) Run(ctx context.Context, event *Event, store Store, options Options) (Result, error) {
 	result, err := p.runOnce(ctx, event, store, &options)
 	for range options.Repeat {
@@ -51,7 +52,7 @@ func (p *Program) runOnce(ctx context.Context, event *Event, store Store, option
 	}
 	o := options.withDefaults()
 	if o.Thread == nil {
-		result, err := p.runWatched(ctx, event, store, &o, time.Time{})
+		result, err := p.runWatched(ctx, event, store, &o, time.Now())
 		if err != errSlow {
 			return result, err
 		}
@@ -68,12 +69,12 @@ func (p *Program) runOnce(ctx context.Context, event *Event, store Store, option
 	}
 }
 
-// runWatched runs the function once. began is when its first metered run did.
+// runWatched runs the function once. began is when its first such run did.
 func (p *Program) runWatched(ctx context.Context, event *Event, store Store, o *Options, began time.Time) (Result, error) {
 	inv := &invocation{vm: sobek.New(), program: p, event: event, store: store, options: o}
-	w := startWatch(ctx, inv)
+	w := startWatch(ctx, inv, began)
 	result, err := inv.run()
-	result.Charge(w.stop(), o.Budget)
+	result.Charge(w.stop()-inv.reading, o.Budget)
 	result.Logs = inv.log.lines
 	result.Origin = inv.origin
 	if err == nil && p.features.regexps && time.Since(w.start) >= o.patience {

@@ -289,6 +289,29 @@ func TestAPatternThatWaitedIsTriedAgain(t *testing.T) {
 	}
 }
 
+// What a store uses of the processor is charged or not, as the caller says.
+func TestFreeReads(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread := CurrentThread()
+	const each = 10 * time.Millisecond
+	p := Compile([]byte(`import cf from 'cloudfront';
+		async function handler(event) { const kvs = cf.kvs(); await kvs.get('key'); await kvs.exists('key'); return event.request }`), Runtime20)
+	for _, free := range []bool{false, true} {
+		store := hookStore{func() {
+			for before := thread.Used(); thread.Used()-before < each; {
+			}
+		}}
+		r, err := p.Run(t.Context(), mustEvent(t, exampleEvent), store, Options{Thread: &thread, FreeReads: free, HardLimit: time.Minute})
+		if err != nil || r.Failure != NoFailure {
+			t.Fatal(err, r.ErrorMessage)
+		}
+		if charged := r.CPU >= 2*each; charged == free || r.CPU <= 0 {
+			t.Errorf("free %t: charged %v", free, r.CPU)
+		}
+	}
+}
+
 // The limit of a process that runs nothing else counts its other threads, too.
 func TestTheLimitCountsTheWholeProcess(t *testing.T) {
 	runtime.LockOSThread()

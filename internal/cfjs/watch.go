@@ -29,6 +29,7 @@ var errWaited = errors.New("the function waited for the processor")
 type watch struct {
 	inv     *invocation
 	start   time.Time
+	began   time.Time     // earlier if the run is not the first one: see [Program.Run]
 	used    time.Duration // on the thread's clock when the run began, if it is metered
 	spent   time.Duration // on the clock of the hard limit when the run began
 	stopCtx func() bool
@@ -44,8 +45,8 @@ const (
 	watchPeriod = 10 * time.Millisecond
 )
 
-func startWatch(ctx context.Context, inv *invocation) *watch {
-	w := &watch{inv: inv, start: time.Now()}
+func startWatch(ctx context.Context, inv *invocation, began time.Time) *watch {
+	w := &watch{inv: inv, start: time.Now(), began: began}
 	if ctx.Done() != nil {
 		w.stopCtx = context.AfterFunc(ctx, func() { inv.stop(context.Cause(ctx)) })
 	}
@@ -83,7 +84,7 @@ func (w *watch) look() {
 	}
 	o := w.inv.options
 	cpu := w.limited() - w.spent
-	if cpu >= o.HardLimit || time.Since(w.start) >= o.WallLimit || heap > w.heap+uint64(o.MemoryLimit) {
+	if cpu >= o.HardLimit || time.Since(w.began) >= o.WallLimit || heap > w.heap+uint64(o.MemoryLimit) {
 		w.inv.stop(errExceeded)
 		return
 	}

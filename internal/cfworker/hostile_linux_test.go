@@ -74,7 +74,8 @@ func bombCall(body string) Call {
 // alive.
 func (p *process) cpuTime() time.Duration {
 	if p.alive() {
-		return p.watch.clock.now()
+		used, _ := p.watch.clock.now()
+		return used
 	}
 	return p.processorTime()
 }
@@ -263,30 +264,33 @@ func TestGarbageCountsForTheLimit(t *testing.T) {
 }
 
 // A call that gives way where other programs use all processors is made again and
-// gives way no more, nor do the next ones.
+// gives way no more. If it was seen to starve, the next ones do not either.
 func TestACallThatGetsNoProcessorIsMadeAgain(t *testing.T) {
 	hogs(t)
-	pool := newPool(t, Options{Calls: 2, HardLimit: 2 * time.Second, WallLimit: time.Minute})
-	running, release := make(chan struct{}), make(chan struct{})
-	var group sync.WaitGroup
-	c := typicalCall()
-	c.Store = looking{c.Store, func() { close(running); <-release }}
-	group.Go(func() { mustRun(t, pool, c) }) // somebody to give way to
-	<-running
-	for i := range 3 {
-		c := code(fmt.Sprintf(`for (let i = 0; i < 4e5; i++) {} event.request.uri = '/%d'; return event.request;`, i))
-		if result := mustRun(t, pool, c); result.Failure != cfjs.NoFailure || result.Request.URI != fmt.Sprintf("/%d", i) {
-			t.Errorf("call %d: %+v", i, result)
-		}
-		if pool.turns.starved.Load() == nil {
-			t.Error("the call got a processor")
-		}
-		if s := pool.Stats(); s.Killed != 1 {
-			t.Errorf("after call %d: %+v, want one worker lost", i, s)
-		}
+	for name, o := range map[string]Options{
+		"it starves":     {WallLimit: time.Minute},
+		"the wall limit": {WallLimit: 2 * time.Second, starvedTime: time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o.Calls, o.HardLimit = 2, 2*time.Second
+			pool := newPool(t, o)
+			neighbour, err := pool.turns.take(t.Context(), quickLane) // somebody to give way to
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer neighbour.giveBack()
+			for i := range 2 {
+				c := code(fmt.Sprintf(`for (let i = 0; i < 4e5; i++) {} event.request.uri = '/%d'; return event.request;`, i))
+				if result := mustRun(t, pool, c); result.Failure != cfjs.NoFailure || result.Request.URI != fmt.Sprintf("/%d", i) {
+					t.Errorf("call %d: %+v", i, result)
+				}
+			}
+			starved := pool.turns.lastStarved.Load() != nil
+			if s := pool.Stats(); starved && s.Killed != 1 || starved != (name == "it starves") {
+				t.Errorf("starved %t, %+v, want one worker lost", starved, s)
+			}
+		})
 	}
-	close(release)
-	group.Wait()
 }
 
 // hogs keep every processor busy until the test ends.
@@ -336,15 +340,15 @@ func TestPriorityOfWorkers(t *testing.T) {
 	}
 	checkThreads()
 
-	run := func(c Call, slow, alone bool) {
+	run := func(c Call, l lane, alone bool) {
 		t.Helper()
 		turns := newTurns(2)
-		turn, err := turns.take(t.Context(), slow)
+		turn, err := turns.take(t.Context(), l)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if !alone {
-			if _, err := turns.take(t.Context(), !slow); err != nil {
+			if _, err := turns.take(t.Context(), quickLane); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -363,21 +367,23 @@ func TestPriorityOfWorkers(t *testing.T) {
 		policy = int(attr.Policy)
 	}}
 	for _, tc := range []struct {
-		what        string
-		call        Call
-		slow, alone bool
-		policy      int
-		worn        bool
+		what   string
+		call   Call
+		lane   lane
+		alone  bool
+		policy int
+		worn   bool
 	}{
-		{"a quick call", c, false, false, unix.SCHED_NORMAL, false},
-		{"a call in the slow lane", c, true, false, unix.SCHED_IDLE, true},
-		{"a call in the slow lane that is alone", c, true, true, unix.SCHED_NORMAL, false},
-		{"a slow call", bombCall(bombs["endless loop"]), false, false, -1, true},
-		{"a slow call that is alone", bombCall(bombs["endless loop"]), false, true, -1, false},
+		{"a quick call", c, quickLane, false, unix.SCHED_NORMAL, false},
+		{"a call in the slow lane", c, slowLane, false, unix.SCHED_IDLE, true},
+		{"a call in the slow lane that is alone", c, slowLane, true, unix.SCHED_NORMAL, false},
+		{"a trial", c, trialLane, false, unix.SCHED_IDLE, true},
+		{"a slow call", bombCall(bombs["endless loop"]), quickLane, false, -1, true},
+		{"a slow call that is alone", bombCall(bombs["endless loop"]), quickLane, true, -1, false},
 	} {
 		policy = -1
 		before := p.thread
-		run(tc.call, tc.slow, tc.alone)
+		run(tc.call, tc.lane, tc.alone)
 		if policy != tc.policy || p.worn != tc.worn {
 			t.Errorf("%s: policy %d, worn %t, want %d and %t", tc.what, policy, p.worn, tc.policy, tc.worn)
 		}

@@ -33,7 +33,7 @@ func (r *inProcess) Run(ctx context.Context, c Call) (cfjs.Result, error) {
 	if err := r.breaker.admit(c); err != nil {
 		return cfjs.Result{}, err
 	}
-	turn, err := r.turns.take(ctx, false)
+	turn, err := r.turns.take(ctx, quickLane)
 	if err != nil {
 		return cfjs.Result{}, err
 	}

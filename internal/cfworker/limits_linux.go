@@ -37,13 +37,13 @@ func clockOf(pid int) processClock {
 
 func (processClock) works() bool { return true }
 
-// now is 0 for a process that is gone.
-func (c processClock) now() time.Duration {
+// now is false for a process that is gone.
+func (c processClock) now() (time.Duration, bool) {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(c.id, &ts); err != nil {
-		return 0
+		return 0, false
 	}
-	return time.Duration(ts.Nano())
+	return time.Duration(ts.Nano()), true
 }
 
 // A fuse ends this process when it has used some processor time, whether or not
@@ -112,6 +112,9 @@ var ownPriority = sync.OnceValues(func() (nice int, mayRaise bool) {
 // and whatever wakes up takes the processor from it at once, which a low priority
 // alone does not promise. That it fails matters little.
 func yieldProcessor(thread int) {
+	if thread <= 0 {
+		return // 0 is the calling one
+	}
 	_ = unix.SchedSetAttr(thread, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
 }
 

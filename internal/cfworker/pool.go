@@ -11,8 +11,9 @@ import (
 )
 
 // A Pool runs functions in worker processes. None is started before the first
-// call; from then on one always waits. There are at most twice as many as
-// functions may run at once, and one.
+// call; from then on one always waits. There are at most four times as many as
+// quick calls may run at once, and one: calls that are slow or new have as many
+// places again each, and what gets ready for its next call counts, too.
 type Pool struct {
 	o       Options
 	turns   *turns
@@ -26,6 +27,7 @@ type Pool struct {
 	idle     []*process      // the one used last is last
 	waiting  []chan handover // calls that found no process, the first come first; there are no idle ones then
 	starting int             // processes that will be idle, or handed over, when they are ready
+	renewing int             // the same, but their worn threads must run once more before: that may take long
 	live     map[*process]struct{}
 	closed   bool
 	reaper   *time.Timer
@@ -64,14 +66,14 @@ func (p *Pool) Run(ctx context.Context, c Call) (cfjs.Result, error) {
 	if err := p.breaker.admit(c); err != nil {
 		return cfjs.Result{}, err
 	}
-	quick, trial, err := p.trials.begin(ctx, c.Program.hash)
+	lane, err := p.trials.begin(ctx, c.Program.hash)
 	if err != nil {
 		return cfjs.Result{}, err
 	}
-	if trial {
+	if lane == trialLane {
 		defer p.trials.end(c.Program.hash)
 	}
-	turn, err := p.turns.take(ctx, !quick)
+	turn, err := p.turns.take(ctx, lane)
 	if err != nil {
 		return cfjs.Result{}, err
 	}
@@ -81,15 +83,15 @@ func (p *Pool) Run(ctx context.Context, c Call) (cfjs.Result, error) {
 	}
 	result, err := p.run(ctx, c, turn)
 	if err == errStarved {
-		turn.stand()
+		turn.firm = true
 		result, err = p.run(ctx, c, turn) // nobody can tell that it is the second time
 	}
-	switch {
-	case result.Exceeded:
+	if result.Exceeded {
 		p.breaker.record(c)
-		p.trials.judge(c.Program.hash, false)
-	case !quick && err == nil:
-		p.trials.judge(c.Program.hash, result.CPU < slowAfter(p.o.HardLimit))
+	}
+	quick := !result.Exceeded && result.CPU < slowAfter(p.o.HardLimit)
+	if err == nil && (lane == trialLane || quick != (lane == quickLane)) {
+		p.trials.judge(c.Program.hash, quick)
 	}
 	if popkv.KindOf(err) == popkv.Internal && err != nil {
 		p.o.Logger.Error("a function run failed", "function", c.Function, "error", err)
@@ -161,12 +163,12 @@ func (p *Pool) stopWaiting(mine chan handover) {
 // none is idle. p.mu is held.
 func (p *Pool) startMissing() {
 	wanted := len(p.waiting)
-	if len(p.idle) == 0 {
+	if len(p.idle) == 0 && p.renewing == 0 {
 		wanted = max(wanted, 1)
 	}
 	quiet := len(p.waiting) == 0
 	for p.starting < wanted && !p.closed {
-		p.prepare(func() (*process, error) { return p.start(quiet) }, func(err error) {
+		p.prepare(&p.starting, func() (*process, error) { return p.start(quiet) }, func(err error) {
 			if !p.closed {
 				p.o.Logger.Error("a function worker cannot be started", "error", err)
 			}
@@ -175,16 +177,15 @@ func (p *Pool) startMissing() {
 	}
 }
 
-// prepare lets f make a process ready, which counts as one that will be idle, and
-// puts it back then. failed is told why that failed. p.mu is held, now and when
-// failed runs.
-func (p *Pool) prepare(f func() (*process, error), failed func(error)) {
-	p.starting++
+// prepare lets f make a process ready, which is counted, and puts it back then.
+// failed is told why that failed. p.mu is held, now and when failed runs.
+func (p *Pool) prepare(count *int, f func() (*process, error), failed func(error)) {
+	*count++
 	p.work.Go(func() {
 		w, err := f()
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.starting--
+		*count--
 		if err != nil {
 			failed(err)
 			return
@@ -252,8 +253,11 @@ func (p *Pool) giveBack(w *process) {
 	switch {
 	case !w.alive():
 		lost(nil)
+	case w.worn && p.renewing >= p.o.Calls: // they do not seem to get a processor
+		w.kill()
+		lost(nil)
 	case w.worn:
-		p.prepare(func() (*process, error) { return w, w.renew() }, lost)
+		p.prepare(&p.renewing, func() (*process, error) { return w, w.renew() }, lost)
 	default:
 		p.putBack(w)
 	}

@@ -250,7 +250,7 @@ func TestAKilledWorkerTakesNobodyElseAlong(t *testing.T) {
 	group.Wait()
 	s := pool.Stats()
 	// On a busy machine more are lost to calls that are made again.
-	if s.Killed < 3 || s.Killed > 3 && pool.turns.starved.Load() == nil {
+	if s.Killed < 3 || s.Killed > 3 && pool.turns.lastStarved.Load() == nil {
 		t.Errorf("%+v, want three workers lost", s)
 	}
 	if s.Workers > 5 {
@@ -287,7 +287,8 @@ func TestAWornWorkerIsRenewed(t *testing.T) {
 	mustRun(t, pool, typicalCall())
 	running, release := make(chan struct{}), make(chan struct{})
 	c := typicalCall()
-	c.Store = looking{c.Store, func() { close(running); <-release }}
+	var once sync.Once // in case that the call is made again
+	c.Store = looking{c.Store, func() { once.Do(func() { close(running) }); <-release }}
 	var group sync.WaitGroup
 	group.Go(func() { mustRun(t, pool, c) })
 	<-running
@@ -311,6 +312,60 @@ func TestAWornWorkerIsRenewed(t *testing.T) {
 	group.Wait()
 	if s := pool.Stats(); s.Killed != 0 || s.Started > 3 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// What will be ready by and by is no reason for a call to wait, but one for a spare
+// not to be started; and not everything can be on the way.
+func TestWorkersThatAreRenewed(t *testing.T) {
+	pool := newPool(t, Options{Calls: 1})
+	mustRun(t, pool, typicalCall())
+	until(t, "a worker and its spare wait", func() bool {
+		pool.mu.Lock()
+		defer pool.mu.Unlock()
+		return len(pool.idle) == 2
+	})
+	pool.mu.Lock()
+	idle := pool.idle
+	pool.idle, pool.renewing = nil, 1
+	pool.startMissing()
+	if pool.starting != 0 {
+		t.Error("a spare is started beside a worker that gets ready")
+	}
+	pool.mu.Unlock()
+	mustRun(t, pool, typicalCall()) // by a worker that was started for it
+	if s := pool.Stats(); s.Started < 3 {
+		t.Errorf("%+v, want a third worker", s)
+	}
+	idle[0].worn = true
+	pool.giveBack(idle[0])
+	if s := pool.Stats(); s.Killed != 1 {
+		t.Errorf("%+v, want a worn worker lost while another gets ready", s)
+	}
+	pool.mu.Lock()
+	pool.renewing = 0
+	pool.mu.Unlock()
+}
+
+// A kill that comes just after the result is no fault of the next call.
+func TestAKillThatComesLate(t *testing.T) {
+	p := startProcess(t, Options{}.withDefaults())
+	late := func() {
+		p.watch.mu.Lock()
+		defer p.watch.mu.Unlock()
+		p.watch.stopped = true
+	}
+	p.watch.stopped, p.watch.starved = true, true // as after such a kill
+	if result, err := p.run(typicalCall(), aTurn(t)); err != nil || result.Failure != cfjs.NoFailure || !p.alive() {
+		t.Errorf("%v, alive %t, %+v", err, p.alive(), result)
+	}
+	c := typicalCall()
+	c.Store = looking{c.Store, late}
+	if result, err := p.run(c, aTurn(t)); err != nil || result.Failure != cfjs.NoFailure {
+		t.Errorf("%v %+v", err, result)
+	}
+	if p.alive() {
+		t.Error("a worker that was killed counts as alive")
 	}
 }
 
@@ -463,9 +518,9 @@ func TestCallsWaitForATurn(t *testing.T) {
 			until(t, "the first call runs", func() bool {
 				switch r := r.(type) {
 				case *Pool:
-					return len(r.turns.quick) == 1
+					return len(r.turns.lanes[quickLane]) == 1
 				case *inProcess:
-					return len(r.turns.quick) == 1
+					return len(r.turns.lanes[quickLane]) == 1
 				}
 				return false
 			})
@@ -695,7 +750,8 @@ func TestReadsAreNotCharged(t *testing.T) {
 		pool.mu.Lock()
 		defer pool.mu.Unlock()
 		for w := range pool.live {
-			used += w.watch.clock.now()
+			n, _ := w.watch.clock.now()
+			used += n
 		}
 		return used
 	}

@@ -191,16 +191,26 @@ func (p *process) send() error { return writeFrame(p.to, p.buf) }
 // is the same to the function. An error is for what is not its doing.
 func (p *process) run(c Call, t *turn) (cfjs.Result, error) {
 	before := p.watch.begin(t)
+	conversed := false
+	defer func() {
+		if !conversed { // the store panicked: the worker would wait for its answer
+			p.watch.end()
+			p.end()
+		}
+	}()
 	result, defect, err := p.converse(c)
+	conversed = true
 	stopped, starved := p.watch.end()
+	closed := p.killed.Load() && !stopped
+	if stopped || err != nil {
+		p.end()
+	}
 	if result.Exceeded && starved {
 		return cfjs.Result{}, errStarved
 	}
 	if err == nil {
 		return result, defect
 	}
-	closed := p.killed.Load() && !stopped
-	p.end()
 	switch {
 	case stopped && starved:
 		return cfjs.Result{}, errStarved
@@ -217,8 +227,8 @@ func (p *process) run(c Call, t *turn) (cfjs.Result, error) {
 	}, nil
 }
 
-// errStarved is for a call that was stopped although it did next to nothing,
-// because it gave way to others.
+// errStarved is for a call that was stopped but might have ended well if it had
+// not given way to others.
 var errStarved = errors.New("the call got no processor")
 
 // processorTime is what a process that has ended had used.

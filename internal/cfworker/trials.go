@@ -6,12 +6,12 @@ import (
 )
 
 // trials know which programs are quick. One that never ran is on trial: its first
-// call runs in the slow lane and the others wait for the outcome, so that no
-// program can take time from others before it showed that it needs little. One
-// that was stopped goes back to the slow lane until a run of it is quick.
+// call gives way to those of quick programs, and the others wait for the outcome,
+// so that no program takes a turn from others before it has shown that it needs
+// it for a short time only.
 type trials struct {
 	mu       sync.Mutex
-	verdicts map[programHash]bool          // whether the program is quick
+	verdicts map[programHash]bool          // whether the last run was quick
 	running  map[programHash]chan struct{} // closed when the trial is over
 }
 
@@ -22,25 +22,29 @@ func newTrials() *trials {
 	return &trials{verdicts: map[programHash]bool{}, running: map[programHash]chan struct{}{}}
 }
 
-// begin says how a call runs. If it is a trial, the caller must end it. The error
-// is ctx's cause.
-func (t *trials) begin(ctx context.Context, h programHash) (quick, trial bool, err error) {
+// begin says in which lane a call runs. One in the trial lane must end the trial.
+// The error is ctx's cause.
+func (t *trials) begin(ctx context.Context, h programHash) (lane, error) {
 	for {
 		t.mu.Lock()
 		quick, known := t.verdicts[h]
 		over, running := t.running[h]
 		if !known && !running {
-			trial = true
 			t.running[h] = make(chan struct{})
 		}
 		t.mu.Unlock()
-		if known || trial {
-			return quick, trial, nil
+		switch {
+		case known && quick:
+			return quickLane, nil
+		case known:
+			return slowLane, nil
+		case !running:
+			return trialLane, nil
 		}
 		select {
 		case <-over:
 		case <-ctx.Done():
-			return false, false, context.Cause(ctx)
+			return 0, context.Cause(ctx)
 		}
 	}
 }

@@ -6,53 +6,130 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/popkv/popkv"
 	"github.com/popkv/popkv/internal/cfjs"
 )
 
-// The first call of a program runs in the slow lane, and no other one beside it.
+// The first call of a program is on trial.
 func TestAProgramIsOnTrialFirst(t *testing.T) {
-	pool := newPool(t, Options{Calls: 4})
-	var lanes []int // calls in the slow lane, at each read
-	var mu sync.Mutex
+	pool := newPool(t, Options{Calls: 4, HardLimit: 10 * time.Second, WallLimit: time.Minute})
+	var taken [][lanes]int // the calls in each lane, at each read
 	c := typicalCall()
 	c.Store = looking{c.Store, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		lanes = append(lanes, len(pool.turns.slow), len(pool.turns.quick))
+		var n [lanes]int
+		for i, l := range pool.turns.lanes {
+			n[i] = len(l)
+		}
+		taken = append(taken, n)
 	}}
 	mustRun(t, pool, c)
 	mustRun(t, pool, c)
-	if len(lanes) != 4 || lanes[0] != 1 || lanes[1] != 0 || lanes[2] != 0 || lanes[3] != 1 {
-		t.Errorf("calls in the slow and the quick lane at each read: %v, want 1 0, then 0 1", lanes)
+	want := [][lanes]int{{trialLane: 1}, {quickLane: 1}}
+	if diff := cmp.Diff(want, taken); diff != "" {
+		t.Error(diff)
 	}
 }
 
-// A program that was stopped is in the slow lane until it was quick again.
-func TestAStoppedProgramGoesToTheSlowLane(t *testing.T) {
-	pool := newPool(t, Options{})
-	c := code(`if (event.request.uri == '/loop') { for (;;) {} } return event.request;`)
-	run := func(uri string, quick bool) {
+// A program that was stopped, or slow, is in the slow lane until it was quick
+// again.
+func TestASlowProgramGoesToTheSlowLane(t *testing.T) {
+	pool := newPool(t, Options{HardLimit: 500 * time.Millisecond, WallLimit: time.Minute})
+	c := code(`
+		if (event.request.uri == '/loop') { for (;;) {} }
+		if (event.request.uri == '/slow') { for (let i = 0; i < 2e6; i++) {} }
+		return event.request;`)
+	run := func(uri string, want lane) {
 		t.Helper()
 		event := *c.Event
 		event.Request.URI = uri
-		now, trial, err := pool.trials.begin(t.Context(), c.Program.hash)
-		if err != nil || trial || now != quick {
-			t.Fatalf("before %s: quick %t, trial %t, %v", uri, now, trial, err)
+		got, err := pool.trials.begin(t.Context(), c.Program.hash)
+		if err != nil || got != want {
+			t.Fatalf("before %s: lane %d, %v, want %d", uri, got, err, want)
+		}
+		if got == trialLane {
+			pool.trials.end(c.Program.hash)
 		}
 		call := c
 		call.Event = &event
-		if result := mustRun(t, pool, call); result.Exceeded != (uri == "/loop") {
+		result := mustRun(t, pool, call)
+		if result.Exceeded != (uri == "/loop") {
 			t.Errorf("%s: %+v", uri, result)
 		}
 	}
-	mustRun(t, pool, c)
-	run("/", true)
-	run("/loop", true)
-	run("/loop", false)
-	run("/", false)
-	run("/", true)
+	run("/", trialLane)
+	run("/", quickLane)
+	run("/loop", quickLane)
+	run("/loop", slowLane)
+	run("/", slowLane)
+	run("/slow", quickLane)
+	run("/", slowLane)
+	run("/", quickLane)
+
+	c.Program = NewProgram([]byte(`function handler(event) { for (let i = 0; i < 2e6; i++) {} return event.request; }`), cfjs.Runtime20)
+	run("/", trialLane)
+	run("/", slowLane)
+}
+
+// Calls of one kind do not wait for those of another.
+func TestLanes(t *testing.T) {
+	turns := newTurns(1)
+	take := func(l lane) *turn {
+		t.Helper()
+		turn, err := turns.take(t.Context(), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return turn
+	}
+	slow := take(quickLane)
+	if !slow.yield() || !slow.yield() || slow.lane != slowLane {
+		t.Error("a quick call does not change to the slow lane")
+	}
+	quick, trial := take(quickLane), take(trialLane)
+	if trial.yield() || trial.lane != trialLane {
+		t.Error("a call changes to a lane that is full")
+	}
+	slow.giveBack()
+	if !trial.yield() || trial.lane != slowLane {
+		t.Error("a trial does not change to the slow lane")
+	}
+	again := take(trialLane)
+	for _, turn := range []*turn{quick, trial, again} {
+		turn.giveBack()
+	}
+	if n := turns.running(); n != 0 {
+		t.Errorf("%d calls still have a turn", n)
+	}
+}
+
+// What goes wrong in a store costs the call its worker, and nothing else.
+func TestAPanicOfTheStore(t *testing.T) {
+	pool := newPool(t, Options{Calls: 1})
+	mustRun(t, pool, typicalCall())
+	c := typicalCall()
+	c.Store = looking{c.Store, func() { panic("defect of the store") }}
+	for range 3 {
+		func() {
+			defer func() {
+				if v := recover(); v != "defect of the store" {
+					t.Errorf("recovered %v", v)
+				}
+			}()
+			pool.Run(t.Context(), c)
+		}()
+		if n := pool.turns.running(); n != 0 {
+			t.Fatalf("%d calls still have a turn", n)
+		}
+		if result := mustRun(t, pool, typicalCall()); result.Failure != cfjs.NoFailure {
+			t.Errorf("%+v", result)
+		}
+	}
+	if s := pool.Stats(); s.Killed != 3 {
+		t.Errorf("%+v, want three workers lost", s)
+	}
 }
 
 // Calls that waited while their function was stopped again and again are refused.
@@ -86,36 +163,36 @@ func TestCallsThatWaitAreRefusedToo(t *testing.T) {
 func TestTrials(t *testing.T) {
 	trials := newTrials()
 	one, other := programHash{1}, programHash{2}
-	begin := func(h programHash, wantQuick, wantTrial bool) {
+	begin := func(h programHash, want lane) {
 		t.Helper()
-		if quick, trial, err := trials.begin(t.Context(), h); err != nil || quick != wantQuick || trial != wantTrial {
-			t.Errorf("quick %t, trial %t, %v, want %t and %t", quick, trial, err, wantQuick, wantTrial)
+		if got, err := trials.begin(t.Context(), h); err != nil || got != want {
+			t.Errorf("lane %d, %v, want %d", got, err, want)
 		}
 	}
-	begin(one, false, true)
-	begin(other, false, true) // waits for nobody
+	begin(one, trialLane)
+	begin(other, trialLane) // waits for nobody
 	tired := errors.New("tired")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(tired)
-	if _, _, err := trials.begin(ctx, one); err != tired {
+	if _, err := trials.begin(ctx, one); err != tired {
 		t.Errorf("%v, want the context's cause", err)
 	}
 	// The next call is on trial if the first one had no outcome.
-	second := make(chan bool)
+	second := make(chan lane)
 	go func() {
-		_, trial, _ := trials.begin(context.Background(), one)
-		second <- trial
+		l, _ := trials.begin(context.Background(), one)
+		second <- l
 	}()
 	trials.end(one)
-	if !<-second {
+	if <-second != trialLane {
 		t.Error("after a trial without outcome the next call is none")
 	}
 	trials.judge(one, true)
 	trials.end(one)
-	begin(one, true, false)
+	begin(one, quickLane)
 	trials.judge(other, false)
 	trials.end(other)
-	begin(other, false, false)
+	begin(other, slowLane)
 	for i := range maxVerdicts + 10 {
 		trials.judge(programHash{3, byte(i), byte(i >> 8)}, true)
 	}
@@ -126,7 +203,7 @@ func TestTrials(t *testing.T) {
 
 // aTurn is a turn of nobody else's.
 func aTurn(t *testing.T) *turn {
-	turn, err := newTurns(1).take(t.Context(), false)
+	turn, err := newTurns(1).take(t.Context(), quickLane)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,24 +9,38 @@ import (
 	"github.com/popkv/popkv"
 )
 
-// turns let a number of calls run at once and the others wait, in two lanes. A
-// call that turns out to be slow changes to the slow lane, where there are as
-// many places, and makes room for another one: the short calls, which are all
-// the honest ones, do not queue behind the slow ones.
+// turns let a number of calls run at once and the others wait, in three lanes
+// with as many places each. A call that turns out to be slow changes to the slow
+// lane and makes room for another one: the short calls, which are all the honest
+// ones, do not queue behind the slow ones.
 type turns struct {
-	quick   chan struct{}   // an element for each call in this lane
-	slow    chan struct{}   // the same
-	closing context.Context // ends when the turns are closed
+	lanes   [lanes]chan struct{} // an element for each call in the lane
+	closing context.Context      // ends when the turns are closed
 	stop    context.CancelCauseFunc
-	starved atomic.Pointer[time.Time] // when a call last got no processor because it gave way
+	// When a call last got no processor because it gave way.
+	lastStarved atomic.Pointer[time.Time]
 
 	mu     sync.Mutex
 	closed bool
 	calls  sync.WaitGroup // grows only while not closed
 }
 
+// A lane is for one kind of calls: of programs that have shown to be quick, of
+// those that never ran, and slow ones.
+type lane int
+
+const (
+	quickLane lane = iota
+	trialLane
+	slowLane
+	lanes
+)
+
 func newTurns(n int) *turns {
-	t := &turns{quick: make(chan struct{}, n), slow: make(chan struct{}, n)}
+	t := &turns{}
+	for i := range t.lanes {
+		t.lanes[i] = make(chan struct{}, n)
+	}
 	t.closing, t.stop = context.WithCancelCause(context.Background())
 	return t
 }
@@ -39,7 +53,7 @@ func errClosed() error {
 // A turn is one call's right to run. One goroutine at a time uses it.
 type turn struct {
 	t    *turns
-	slow bool // which lane
+	lane lane
 	firm bool // does not give way
 }
 
@@ -48,7 +62,7 @@ type turn struct {
 const firmTime = 10 * time.Second
 
 // take waits for a turn, which the caller must give back.
-func (t *turns) take(ctx context.Context, slow bool) (*turn, error) {
+func (t *turns) take(ctx context.Context, l lane) (*turn, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -59,11 +73,10 @@ func (t *turns) take(ctx context.Context, slow bool) (*turn, error) {
 	}
 	t.calls.Add(1)
 	t.mu.Unlock()
-	u := &turn{t: t, slow: slow}
 	var err error
 	select {
-	case u.lane() <- struct{}{}:
-		return u, nil
+	case t.lanes[l] <- struct{}{}:
+		return &turn{t: t, lane: l}, nil
 	case <-ctx.Done():
 		err = context.Cause(ctx)
 	case <-t.closing.Done():
@@ -73,22 +86,15 @@ func (t *turns) take(ctx context.Context, slow bool) (*turn, error) {
 	return nil, err
 }
 
-func (u *turn) lane() chan struct{} {
-	if u.slow {
-		return u.t.slow
-	}
-	return u.t.quick
-}
-
 // yield changes to the slow lane. It returns false if that is full.
 func (u *turn) yield() bool {
-	if u.slow {
+	if u.lane == slowLane {
 		return true
 	}
 	select {
-	case u.t.slow <- struct{}{}:
-		<-u.t.quick
-		u.slow = true
+	case u.t.lanes[slowLane] <- struct{}{}:
+		<-u.t.lanes[u.lane]
+		u.lane = slowLane
 		return true
 	default:
 		return false
@@ -98,23 +104,29 @@ func (u *turn) yield() bool {
 // givesWay reports whether the call must let others have the processor first:
 // if there are any, and if it gets one at all then.
 func (u *turn) givesWay() bool {
-	if u.firm || len(u.t.quick)+len(u.t.slow) <= 1 {
+	if u.firm || u.t.running() <= 1 {
 		return false
 	}
-	starved := u.t.starved.Load()
-	return starved == nil || time.Since(*starved) > firmTime
+	last := u.t.lastStarved.Load()
+	return last == nil || time.Since(*last) > firmTime
 }
 
-// stand makes the call firm because it got no processor, and for a while all
-// others, too.
-func (u *turn) stand() {
-	u.firm = true
+// running is how many calls have a turn.
+func (t *turns) running() (n int) {
+	for _, l := range t.lanes {
+		n += len(l)
+	}
+	return n
+}
+
+// starved remembers that a call got no processor.
+func (u *turn) starved() {
 	now := time.Now()
-	u.t.starved.Store(&now)
+	u.t.lastStarved.Store(&now)
 }
 
 func (u *turn) giveBack() {
-	<-u.lane()
+	<-u.t.lanes[u.lane]
 	u.t.calls.Done()
 }
 

@@ -70,7 +70,7 @@ func (w *worker) serve() error {
 	}
 	w.options = cfjs.Options{
 		Budget: s.budget, HardLimit: s.hardLimit, WallLimit: s.wallLimit,
-		MemoryLimit: s.heapBytes, Edge: s.edge, WholeProcess: true,
+		MemoryLimit: s.heapBytes, Edge: s.edge, WholeProcess: true, FreeReads: true,
 	}
 	w.burn = s.fuse
 	if w.fuse, err = newFuse(); err != nil {
@@ -181,18 +181,14 @@ func (w *worker) call(payload []byte) error {
 		options.Now = func() time.Time { return q.now }
 	}
 	var store cfjs.Store
-	piped := &pipedStore{w: w}
 	if q.store != nil {
-		piped.info, store = *q.store, piped
+		store = &pipedStore{w, *q.store}
 	}
 	result, err := program.Run(context.Background(), &q.event, store, options)
 	if err != nil {
 		w.begin(frameDefect)
 		w.buf = append(w.buf, err.Error()...)
 		return nil
-	}
-	if !result.Exceeded {
-		result.Charge(result.CPU-piped.used, options.Budget)
 	}
 	w.begin(frameResult)
 	e := encoder(w.buf)
@@ -221,12 +217,10 @@ func (w *worker) program(hash programHash, version cfjs.Runtime) (*cfjs.Program,
 	return p, nil
 }
 
-// A pipedStore asks the parent. What that costs is not the function's doing: it
-// counts for the limits, but not for the compute utilization.
+// A pipedStore asks the parent.
 type pipedStore struct {
 	w    *worker
 	info storeInfo
-	used time.Duration // processor time
 }
 
 // Get implements [cfjs.Store]. Without a parent there is nobody to run for.
@@ -234,8 +228,6 @@ func (s *pipedStore) Get(key string) (string, bool) {
 	if len(key) > maxKey {
 		return "", false
 	}
-	before := s.w.options.Thread.Used()
-	defer func() { s.used += s.w.options.Thread.Used() - before }()
 	s.w.begin(frameGet)
 	s.w.buf = append(s.w.buf, key...)
 	answer, err := s.w.ask(frameValue)
