@@ -266,6 +266,9 @@ func TestGarbageCountsForTheLimit(t *testing.T) {
 // A call that gives way where other programs use all processors is made again and
 // gives way no more. If it was seen to starve, the next ones do not either.
 func TestACallThatGetsNoProcessorIsMadeAgain(t *testing.T) {
+	if !long() {
+		t.Skip("POPKV_TEST_LONG is not set") // others run beside the short tests
+	}
 	hogs(t)
 	for name, o := range map[string]Options{
 		"it starves":     {WallLimit: time.Minute},
