@@ -246,7 +246,10 @@ func (p *Pool) enter(w *process) {
 func (p *Pool) giveBack(w *process) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	lost := func(error) {
+	lost := func(err error) {
+		if err != nil && !p.closed {
+			p.o.Logger.Error("a function worker is lost", "error", err)
+		}
 		p.stats.Killed++
 		p.startMissing()
 	}

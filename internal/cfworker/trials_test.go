@@ -3,6 +3,7 @@ package cfworker
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -36,10 +37,15 @@ func TestAProgramIsOnTrialFirst(t *testing.T) {
 // A program that was stopped, or slow, is in the slow lane until it was quick
 // again.
 func TestASlowProgramGoesToTheSlowLane(t *testing.T) {
-	pool := newPool(t, Options{HardLimit: 500 * time.Millisecond, WallLimit: time.Minute})
+	o := Options{HardLimit: 500 * time.Millisecond, WallLimit: time.Minute}
+	const probe = 500_000
+	loop := func(n int) string { return fmt.Sprintf("for (let i = 0; i < %d; i++) {}", n) }
+	took := mustRun(t, newPool(t, o), code(loop(probe)+" return event.request;")).CPU
+	slow := loop(int(probe * (o.HardLimit / 3) / took)) // between slow and stopped, on any machine
+	pool := newPool(t, o)
 	c := code(`
 		if (event.request.uri == '/loop') { for (;;) {} }
-		if (event.request.uri == '/slow') { for (let i = 0; i < 2e6; i++) {} }
+		if (event.request.uri == '/slow') { ` + slow + ` }
 		return event.request;`)
 	run := func(uri string, want lane) {
 		t.Helper()
@@ -68,7 +74,7 @@ func TestASlowProgramGoesToTheSlowLane(t *testing.T) {
 	run("/", slowLane)
 	run("/", quickLane)
 
-	c.Program = NewProgram([]byte(`function handler(event) { for (let i = 0; i < 2e6; i++) {} return event.request; }`), cfjs.Runtime20)
+	c.Program = NewProgram([]byte(`function handler(event) { `+slow+` return event.request; }`), cfjs.Runtime20)
 	run("/", trialLane)
 	run("/", slowLane)
 }
